@@ -1,0 +1,391 @@
+//! ibeam: processes and GenServers, as a user would write them.
+//!
+//! The runtime is the threads driver with two workers. The clients are processes, so they run on the workers and not on
+//! the main thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ibeam::prelude::*;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::check::{Wrong, equal};
+use crate::probe;
+use crate::systems::shared::{HELD, Latch, STARTED, STOPPED, echo_back, round_trip, stopped_with};
+use crate::workloads::*;
+
+/// Does the work and returns its figures.
+///
+/// # Errors
+/// When a result was wrong.
+pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
+    let runtime = Runtime::builder()
+        .workers(WORKERS)
+        .max_processes(2 * IDLE as usize)
+        .build()
+        .map_err(|error| Wrong::failed("runtime", error))?;
+    match workload {
+        Workload::CallSeq => runtime.block_on(call_seq(Timeout::Infinity)),
+        Workload::CallSeqTimeout => runtime.block_on(call_seq(Timeout::After(CALL_TIMEOUT))),
+        Workload::CallConc => runtime.block_on(call_conc()),
+        Workload::Cast1to1 => runtime.block_on(cast(1)),
+        Workload::Cast100to1 => runtime.block_on(cast(SENDERS)),
+        Workload::Pairs => runtime.block_on(pairs()),
+        Workload::Ring => runtime.block_on(ring()),
+        // A process always has its mailbox: the same work, beside another figure of plain tokio.
+        Workload::SpawnExit | Workload::SpawnExitBare => runtime.block_on(spawn_exit()),
+        Workload::SpawnIdle => idle::<Holder>(&runtime),
+        Workload::SpawnIdleServer => idle::<Sum>(&runtime),
+        Workload::Echo1 => runtime.block_on(echo(1, ECHO_TRIPS)),
+        Workload::Echo64 => runtime.block_on(echo(ECHO_CONNECTIONS, ECHO_TRIPS_PER_CONNECTION)),
+        Workload::Fairness => runtime.block_on(fairness()),
+        Workload::IdleCpu => idle_cpu(&runtime),
+    }
+}
+
+/// Spawns a process whose result is waited for. If it crashes, the channel closes without one.
+fn spawn_joined<T: Send + 'static>(
+    body: impl Future<Output = Result<T, Wrong>> + Send + 'static,
+) -> oneshot::Receiver<Result<T, Wrong>> {
+    let (done, result) = oneshot::channel();
+    process::spawn(async move {
+        // The one who waits may be gone already when another result was wrong.
+        let _ = done.send(body.await);
+    });
+    result
+}
+
+async fn joined<T>(result: oneshot::Receiver<Result<T, Wrong>>) -> Result<T, Wrong> {
+    result.await.map_err(|_| Wrong::failed("process", "crashed"))?
+}
+
+/// A server with one number.
+struct Sum {
+    total: u64,
+}
+
+#[gen_server]
+impl Sum {
+    async fn init(total: u64) -> Init<Self> {
+        Init::ok(Sum { total })
+    }
+
+    /// Adds and replies with the total.
+    #[call]
+    async fn add(&mut self, by: u64) -> u64 {
+        self.total += by;
+        self.total
+    }
+
+    /// Adds.
+    #[cast]
+    async fn feed(&mut self, by: u64) {
+        self.total += by;
+    }
+
+    /// Adds and ends.
+    #[cast]
+    async fn finish(&mut self, by: u64) -> Next {
+        stopped_with(self.total + by);
+        Next::stop(ExitReason::Normal)
+    }
+}
+
+async fn start_server() -> Result<ServerRef<Sum>, Wrong> {
+    Sum::start(0).await.map_err(|error| Wrong::failed("start", error))
+}
+
+/// Calls are written out where they are counted, as in plain tokio's column: an async fn in between would be measured too.
+fn failed(error: CallError) -> Wrong {
+    Wrong::failed("call", error)
+}
+
+async fn call_seq(timeout: Timeout) -> Result<Vec<f64>, Wrong> {
+    let server = start_server().await?;
+    for _ in 0..WARM_UP {
+        server.add(0).timeout(timeout).await.map_err(failed)?;
+    }
+    let start = Instant::now();
+    for i in 0..SEQUENTIAL_CALLS {
+        let reply = server.add(i).timeout(timeout).await.map_err(failed)?;
+        equal("reply", reply, sum_below(i + 1))?;
+    }
+    Ok(vec![ns_each(start.elapsed(), SEQUENTIAL_CALLS)])
+}
+
+async fn call_conc() -> Result<Vec<f64>, Wrong> {
+    let server = start_server().await?;
+    let start = Instant::now();
+    let client = |server: ServerRef<Sum>| async move {
+        for i in 0..CALLS_PER_CLIENT {
+            server.add(i).timeout(CALL_TIMEOUT).await.map_err(failed)?;
+        }
+        Ok(())
+    };
+    let clients: Vec<_> = (0..CLIENTS).map(|_| spawn_joined(client(server.clone()))).collect();
+    for client in clients {
+        joined(client).await?;
+    }
+    let elapsed = start.elapsed();
+    let total = server.add(0).await.map_err(failed)?;
+    equal("total", total, CLIENTS * sum_below(CALLS_PER_CLIENT))?;
+    Ok(vec![millions_per_second(elapsed, CLIENTS * CALLS_PER_CLIENT)])
+}
+
+/// The closing call is answered after the last cast has been handled.
+async fn cast(senders: u64) -> Result<Vec<f64>, Wrong> {
+    let server = start_server().await?;
+    let each = CASTS / senders;
+    let start = Instant::now();
+    let sender = |server: ServerRef<Sum>| async move {
+        for i in 0..each {
+            server.feed(i);
+            if i % CASTS_PER_TURN == CASTS_PER_TURN - 1 {
+                process::yield_now().await;
+            }
+        }
+        Ok(())
+    };
+    let tasks: Vec<_> = (0..senders).map(|_| spawn_joined(sender(server.clone()))).collect();
+    for task in tasks {
+        joined(task).await?;
+    }
+    let total = server.add(0).await.map_err(failed)?;
+    equal("total", total, senders * sum_below(each))?;
+    Ok(vec![millions_per_second(start.elapsed(), CASTS)])
+}
+
+async fn pairs() -> Result<Vec<f64>, Wrong> {
+    let start = Instant::now();
+    let pair = || async {
+        let server = start_server().await?;
+        for i in 0..TRIPS_PER_PAIR {
+            let reply = server.add(i).timeout(Timeout::Infinity).await.map_err(failed)?;
+            equal("reply", reply, sum_below(i + 1))?;
+        }
+        Ok(())
+    };
+    let pairs: Vec<_> = (0..PAIRS).map(|_| spawn_joined(pair())).collect();
+    for pair in pairs {
+        joined(pair).await?;
+    }
+    Ok(vec![millions_per_second(start.elapsed(), PAIRS * TRIPS_PER_PAIR)])
+}
+
+/// What goes round in the ring: how many hops are left.
+struct Token(u64);
+/// Closes the ring: who comes after the first node.
+struct Successor(Pid);
+/// The place of the node that got the token with no hop left.
+struct LastPlace(usize);
+
+/// The token counts down, one per hop; whoever gets zero reports its own place in the ring.
+async fn ring() -> Result<Vec<f64>, Wrong> {
+    async fn node(place: usize, next: Pid, report: Pid) {
+        loop {
+            receive! {
+                Token(0) => report.send(LastPlace(place)),
+                Token(left) => next.send(Token(left - 1)),
+            }
+        }
+    }
+    let report = process::self_pid();
+    let first = process::spawn(async move {
+        let next = receive! { Successor(pid) => pid };
+        node(0, next, report).await;
+    });
+    let mut next = first;
+    for place in (1..RING).rev() {
+        next = process::spawn(node(place, next, report));
+    }
+    first.send(Successor(next));
+    // A lap first, so that every node has run before the clock starts.
+    let mut elapsed = Duration::ZERO;
+    for hops in [RING as u64, HOPS] {
+        let start = Instant::now();
+        first.send(Token(hops));
+        let place = receive! { LastPlace(place) => place };
+        elapsed = start.elapsed();
+        equal("the token's last place", place, hops as usize % RING)?;
+    }
+    Ok(vec![ns_each(elapsed, HOPS)])
+}
+
+async fn spawn_exit() -> Result<Vec<f64>, Wrong> {
+    static RUNNING: Latch = Latch::new();
+    static ENDED: AtomicU64 = AtomicU64::new(0);
+    let start = Instant::now();
+    for _ in 0..SPAWNS / SPAWN_BATCH {
+        RUNNING.set(SPAWN_BATCH);
+        for _ in 0..SPAWN_BATCH {
+            process::spawn(async {
+                ENDED.fetch_add(1, Ordering::Relaxed);
+                RUNNING.count_down();
+            });
+        }
+        RUNNING.wait().await;
+    }
+    let elapsed = start.elapsed();
+    equal("processes ended", ENDED.load(Ordering::Relaxed), SPAWNS)?;
+    Ok(vec![ns_each(elapsed, SPAWNS)])
+}
+
+/// Something that holds a number and waits until it is stopped with another, which it adds.
+trait Idle: 'static {
+    type Handle: Send + 'static;
+    /// Counts `STARTED` down once it runs.
+    fn spawn(state: u64) -> impl Future<Output = Result<Self::Handle, Wrong>> + Send;
+    fn stop(handle: &Self::Handle);
+}
+
+/// A bare process.
+struct Holder;
+/// Ends a [`Holder`].
+struct Stop(u64);
+
+impl Idle for Holder {
+    type Handle = Pid;
+
+    async fn spawn(state: u64) -> Result<Pid, Wrong> {
+        Ok(process::spawn(async move {
+            STARTED.count_down();
+            receive! { Stop(by) => stopped_with(state + by) }
+        }))
+    }
+
+    fn stop(handle: &Pid) {
+        handle.send(Stop(1));
+    }
+}
+
+impl Idle for Sum {
+    type Handle = ServerRef<Sum>;
+
+    async fn spawn(state: u64) -> Result<ServerRef<Sum>, Wrong> {
+        let server = Sum::start(state).await.map_err(|error| Wrong::failed("start", error))?;
+        // `start` returns when `init` has.
+        STARTED.count_down();
+        Ok(server)
+    }
+
+    fn stop(handle: &ServerRef<Sum>) {
+        handle.finish(1);
+    }
+}
+
+async fn spawn_all<I: Idle>() -> Result<(Vec<I::Handle>, Duration), Wrong> {
+    STARTED.set(IDLE);
+    let mut handles = Vec::with_capacity(IDLE as usize);
+    let start = Instant::now();
+    for i in 0..IDLE {
+        handles.push(I::spawn(i).await?);
+        if i % IDLE_PER_TURN == IDLE_PER_TURN - 1 {
+            process::yield_now().await;
+        }
+    }
+    STARTED.wait().await;
+    Ok((handles, start.elapsed()))
+}
+
+async fn stop_all<I: Idle>(handles: Vec<I::Handle>) -> Result<Duration, Wrong> {
+    STOPPED.set(IDLE);
+    let start = Instant::now();
+    for (i, handle) in (0..).zip(handles) {
+        I::stop(&handle);
+        if i % IDLE_PER_TURN == IDLE_PER_TURN - 1 {
+            process::yield_now().await;
+        }
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(IDLE) + IDLE)?;
+    Ok(elapsed)
+}
+
+/// The main thread sleeps while memory settles, so that nothing but the idle processes is there.
+fn idle<I: Idle>(runtime: &Runtime) -> Result<Vec<f64>, Wrong> {
+    let before = probe::resident_bytes();
+    let (handles, spawning) = runtime.block_on(spawn_all::<I>())?;
+    thread::sleep(SETTLE);
+    let bytes = probe::resident_bytes() - before;
+    let stopping = runtime.block_on(stop_all::<I>(handles))?;
+    Ok(vec![ns_each(spawning, IDLE), bytes as f64 / IDLE as f64, ns_each(stopping, IDLE)])
+}
+
+fn idle_cpu(runtime: &Runtime) -> Result<Vec<f64>, Wrong> {
+    let (handles, _) = runtime.block_on(spawn_all::<Holder>())?;
+    thread::sleep(SETTLE);
+    let (start, before) = (Instant::now(), probe::cpu_time());
+    thread::sleep(IDLE_WATCH);
+    let share = (probe::cpu_time() - before).as_secs_f64() / start.elapsed().as_secs_f64();
+    runtime.block_on(stop_all::<Holder>(handles))?;
+    Ok(vec![share * 100.0])
+}
+
+/// One process per connection on the server's side, one per client on the other.
+async fn echo(connections: u64, trips: u64) -> Result<Vec<f64>, Wrong> {
+    let broken = |error| Wrong::failed("echo", error);
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(broken)?;
+    let address = listener.local_addr().map_err(broken)?;
+    process::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            process::spawn(echo_back(socket));
+        }
+    });
+    let mut sockets = Vec::new();
+    for _ in 0..connections {
+        let mut socket = TcpStream::connect(address).await.map_err(broken)?;
+        socket.set_nodelay(true).map_err(broken)?;
+        // The first round trip, so that both ends run before the clock starts.
+        round_trip(&mut socket, u64::MAX).await?;
+        sockets.push(socket);
+    }
+    let start = Instant::now();
+    let client = |mut socket: TcpStream| async move {
+        for i in 0..trips {
+            round_trip(&mut socket, i).await?;
+        }
+        Ok(())
+    };
+    let clients: Vec<_> = sockets.into_iter().map(|socket| spawn_joined(client(socket))).collect();
+    for client in clients {
+        joined(client).await?;
+    }
+    Ok(vec![ns_each(start.elapsed(), connections * trips)])
+}
+
+/// Sleeps until `due`; at once when it has passed.
+async fn sleep_until(due: Instant) {
+    process::sleep(due.saturating_duration_since(Instant::now())).await;
+}
+
+/// Latency counts from when a call was due: counting from the send would hide that the client itself did not run.
+async fn fairness() -> Result<Vec<f64>, Wrong> {
+    let begin = Instant::now() + Duration::from_millis(100);
+    let client = || async move {
+        let server = start_server().await?;
+        let mut latencies = Vec::with_capacity(FAIR_CALLS as usize);
+        for i in 0..FAIR_CALLS {
+            let due = begin + FAIR_PERIOD * i as u32;
+            sleep_until(due).await;
+            let total = server.add(1).timeout(Timeout::Infinity).await.map_err(failed)?;
+            equal("reply", total, i + 1)?;
+            latencies.push(due.elapsed());
+        }
+        Ok(latencies)
+    };
+    let clients: Vec<_> = (0..FAIR_PAIRS).map(|_| spawn_joined(client())).collect();
+    sleep_until(begin).await;
+    let hogs: Vec<_> = (0..HOGS).map(|_| spawn_joined(async { Ok(compute(HOG_TIME)) })).collect();
+    let mut latencies = Vec::new();
+    for client in clients {
+        latencies.extend(joined(client).await?);
+    }
+    for hog in hogs {
+        equal("hog computed its time", joined(hog).await? >= HOG_TIME, true)?;
+    }
+    equal("calls", latencies.len() as u64, FAIR_PAIRS * FAIR_CALLS)?;
+    Ok(latency_figures(latencies))
+}

@@ -1,0 +1,401 @@
+//! Plain tokio: a task, an unbounded mpsc channel as its mailbox and a oneshot channel per reply, written by hand.
+//!
+//! It is the yardstick, so nothing here is slower than it has to be: no boxing, no locks, no join handle where a counter
+//! does. The runtime is `multi_thread` with two workers, the clients run on them and not on the main thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::error::Elapsed;
+use tokio::time::{sleep_until, timeout};
+
+use crate::check::{Wrong, equal};
+use crate::probe;
+use crate::systems::shared::{HELD, Latch, STARTED, STOPPED, echo_back, round_trip, stopped_with};
+use crate::workloads::*;
+
+/// Does the work and returns its figures.
+///
+/// # Errors
+/// When a result was wrong.
+pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| Wrong::failed("runtime", error))?;
+    match workload {
+        Workload::CallSeq => on_worker(&runtime, call_seq()),
+        Workload::CallSeqTimeout => on_worker(&runtime, call_seq_timeout()),
+        Workload::CallConc => on_worker(&runtime, call_conc()),
+        Workload::Cast1to1 => on_worker(&runtime, cast(1)),
+        Workload::Cast100to1 => on_worker(&runtime, cast(SENDERS)),
+        Workload::Pairs => on_worker(&runtime, pairs()),
+        Workload::Ring => on_worker(&runtime, ring()),
+        Workload::SpawnExit => on_worker(&runtime, spawn_exit(Mailbox::Made)),
+        Workload::SpawnExitBare => on_worker(&runtime, spawn_exit(Mailbox::None)),
+        Workload::SpawnIdle => idle(&runtime, spawn_holder, |holder| holder.send(1).is_ok()),
+        Workload::SpawnIdleServer => {
+            idle(&runtime, spawn_idle_server, |server| server.send(Request::Finish(1)).is_ok())
+        }
+        Workload::Echo1 => on_worker(&runtime, echo(1, ECHO_TRIPS)),
+        Workload::Echo64 => on_worker(&runtime, echo(ECHO_CONNECTIONS, ECHO_TRIPS_PER_CONNECTION)),
+        Workload::Fairness => on_worker(&runtime, fairness()),
+        Workload::IdleCpu => idle_cpu(&runtime),
+    }
+}
+
+/// Runs `client` as a task, so that it is measured on a worker.
+fn on_worker<T: Send + 'static>(
+    runtime: &Runtime,
+    client: impl Future<Output = Result<T, Wrong>> + Send + 'static,
+) -> Result<T, Wrong> {
+    runtime.block_on(joined(runtime.spawn(client)))
+}
+
+async fn joined<T>(task: JoinHandle<Result<T, Wrong>>) -> Result<T, Wrong> {
+    task.await.map_err(|error| Wrong::failed("task", error))?
+}
+
+/// What a server understands; the same three things as the `GenServer` of the ibeam side.
+enum Request {
+    /// Adds and replies with the total.
+    Add(u64, oneshot::Sender<u64>),
+    /// Adds.
+    Feed(u64),
+    /// Adds and ends.
+    Finish(u64),
+}
+
+type Server = mpsc::UnboundedSender<Request>;
+
+fn spawn_server() -> Server {
+    let (server, mut mailbox) = mpsc::unbounded_channel();
+    tokio::spawn(async move { serve(0, &mut mailbox).await });
+    server
+}
+
+/// Serves until `Finish` or until nobody can send any more; returns the total.
+async fn serve(mut total: u64, mailbox: &mut mpsc::UnboundedReceiver<Request>) -> u64 {
+    while let Some(request) = mailbox.recv().await {
+        match request {
+            Request::Add(by, reply) => {
+                total += by;
+                // A caller that has given up does not want its answer any more.
+                let _ = reply.send(total);
+            }
+            Request::Feed(by) => total += by,
+            Request::Finish(by) => return total + by,
+        }
+    }
+    total
+}
+
+/// The server has ended. Empty, so that the yardstick's call carries no more than it must.
+struct Gone;
+
+impl From<Gone> for Wrong {
+    fn from(_: Gone) -> Wrong {
+        Wrong::failed("call", "the server has ended")
+    }
+}
+
+async fn add(server: &Server, by: u64) -> Result<u64, Gone> {
+    let (reply, answer) = oneshot::channel();
+    server.send(Request::Add(by, reply)).map_err(|_| Gone)?;
+    answer.await.map_err(|_| Gone)
+}
+
+fn late(elapsed: Elapsed) -> Wrong {
+    Wrong::failed("call", elapsed)
+}
+
+async fn call_seq() -> Result<Vec<f64>, Wrong> {
+    let server = spawn_server();
+    for _ in 0..WARM_UP {
+        add(&server, 0).await?;
+    }
+    let start = Instant::now();
+    for i in 0..SEQUENTIAL_CALLS {
+        equal("reply", add(&server, i).await?, sum_below(i + 1))?;
+    }
+    Ok(vec![ns_each(start.elapsed(), SEQUENTIAL_CALLS)])
+}
+
+async fn call_seq_timeout() -> Result<Vec<f64>, Wrong> {
+    let server = spawn_server();
+    for _ in 0..WARM_UP {
+        timeout(CALL_TIMEOUT, add(&server, 0)).await.map_err(late)??;
+    }
+    let start = Instant::now();
+    for i in 0..SEQUENTIAL_CALLS {
+        // Written out here: in an async fn of its own the timer is moved once more, which costs a tenth.
+        let reply = timeout(CALL_TIMEOUT, add(&server, i)).await.map_err(late)??;
+        equal("reply", reply, sum_below(i + 1))?;
+    }
+    Ok(vec![ns_each(start.elapsed(), SEQUENTIAL_CALLS)])
+}
+
+async fn call_conc() -> Result<Vec<f64>, Wrong> {
+    let server = spawn_server();
+    let start = Instant::now();
+    let client = |server: Server| async move {
+        for i in 0..CALLS_PER_CLIENT {
+            timeout(CALL_TIMEOUT, add(&server, i)).await.map_err(late)??;
+        }
+        Ok(())
+    };
+    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(client(server.clone()))).collect();
+    for client in clients {
+        joined(client).await?;
+    }
+    let elapsed = start.elapsed();
+    equal("total", add(&server, 0).await?, CLIENTS * sum_below(CALLS_PER_CLIENT))?;
+    Ok(vec![millions_per_second(elapsed, CLIENTS * CALLS_PER_CLIENT)])
+}
+
+/// The closing call is answered after the last cast has been handled.
+async fn cast(senders: u64) -> Result<Vec<f64>, Wrong> {
+    let server = spawn_server();
+    add(&server, 0).await?;
+    let each = CASTS / senders;
+    let start = Instant::now();
+    let sender = |server: Server| async move {
+        for i in 0..each {
+            server.send(Request::Feed(i)).map_err(|error| Wrong::failed("cast", error))?;
+            if i % CASTS_PER_TURN == CASTS_PER_TURN - 1 {
+                yield_now().await;
+            }
+        }
+        Ok(())
+    };
+    let tasks: Vec<_> = (0..senders).map(|_| tokio::spawn(sender(server.clone()))).collect();
+    for task in tasks {
+        joined(task).await?;
+    }
+    equal("total", add(&server, 0).await?, senders * sum_below(each))?;
+    Ok(vec![millions_per_second(start.elapsed(), CASTS)])
+}
+
+async fn pairs() -> Result<Vec<f64>, Wrong> {
+    let start = Instant::now();
+    let pair = || async {
+        let server = spawn_server();
+        for i in 0..TRIPS_PER_PAIR {
+            equal("reply", add(&server, i).await?, sum_below(i + 1))?;
+        }
+        Ok(())
+    };
+    let pairs: Vec<_> = (0..PAIRS).map(|_| tokio::spawn(pair())).collect();
+    for pair in pairs {
+        joined(pair).await?;
+    }
+    Ok(vec![millions_per_second(start.elapsed(), PAIRS * TRIPS_PER_PAIR)])
+}
+
+/// The token counts down, one per hop; whoever gets zero reports its own place in the ring.
+async fn ring() -> Result<Vec<f64>, Wrong> {
+    let (done, mut finished) = mpsc::unbounded_channel();
+    let channels: Vec<_> = (0..RING).map(|_| mpsc::unbounded_channel::<u64>()).collect();
+    let nodes: Vec<_> = channels.iter().map(|(node, _)| node.clone()).collect();
+    for (place, (_, mut mailbox)) in channels.into_iter().enumerate() {
+        let (next, done) = (nodes[(place + 1) % RING].clone(), done.clone());
+        tokio::spawn(async move {
+            while let Some(left) = mailbox.recv().await {
+                let sent = match left {
+                    0 => done.send(place).is_ok(),
+                    _ => next.send(left - 1).is_ok(),
+                };
+                if !sent {
+                    break;
+                }
+            }
+        });
+    }
+    // A lap first, so that every node has run before the clock starts.
+    let mut elapsed = Duration::ZERO;
+    for hops in [RING as u64, HOPS] {
+        let start = Instant::now();
+        nodes[0].send(hops).map_err(|error| Wrong::failed("ring", error))?;
+        let place = finished.recv().await;
+        elapsed = start.elapsed();
+        equal("the token's last place", place, Some(hops as usize % RING))?;
+    }
+    Ok(vec![ns_each(elapsed, HOPS)])
+}
+
+/// Whether a spawned task gets a channel, as everything that can be sent to needs one.
+#[derive(Clone, Copy)]
+enum Mailbox {
+    Made,
+    None,
+}
+
+async fn spawn_exit(mailbox: Mailbox) -> Result<Vec<f64>, Wrong> {
+    static RUNNING: Latch = Latch::new();
+    static ENDED: AtomicU64 = AtomicU64::new(0);
+    let start = Instant::now();
+    for _ in 0..SPAWNS / SPAWN_BATCH {
+        RUNNING.set(SPAWN_BATCH);
+        for _ in 0..SPAWN_BATCH {
+            let ended = || {
+                ENDED.fetch_add(1, Ordering::Relaxed);
+                RUNNING.count_down();
+            };
+            match mailbox {
+                Mailbox::None => {
+                    tokio::spawn(async move { ended() });
+                }
+                Mailbox::Made => {
+                    let (_sender, mailbox) = mpsc::unbounded_channel::<Request>();
+                    tokio::spawn(async move {
+                        drop(mailbox);
+                        ended();
+                    });
+                }
+            }
+        }
+        RUNNING.wait().await;
+    }
+    let elapsed = start.elapsed();
+    equal("processes ended", ENDED.load(Ordering::Relaxed), SPAWNS)?;
+    Ok(vec![ns_each(elapsed, SPAWNS)])
+}
+
+/// A task that holds `state` until it gets a message, which it adds.
+fn spawn_holder(state: u64) -> mpsc::UnboundedSender<u64> {
+    let (holder, mut mailbox) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        STARTED.count_down();
+        let by = mailbox.recv().await.unwrap_or(0);
+        stopped_with(state + by);
+    });
+    holder
+}
+
+fn spawn_idle_server(state: u64) -> Server {
+    let (server, mut mailbox) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        STARTED.count_down();
+        stopped_with(serve(state, &mut mailbox).await);
+    });
+    server
+}
+
+async fn spawn_all<H>(spawn: fn(u64) -> H) -> Result<(Vec<H>, Duration), Wrong> {
+    STARTED.set(IDLE);
+    let mut handles = Vec::with_capacity(IDLE as usize);
+    let start = Instant::now();
+    for i in 0..IDLE {
+        handles.push(spawn(i));
+        if i % IDLE_PER_TURN == IDLE_PER_TURN - 1 {
+            yield_now().await;
+        }
+    }
+    STARTED.wait().await;
+    Ok((handles, start.elapsed()))
+}
+
+async fn stop_all<H>(handles: Vec<H>, stop: fn(&H) -> bool) -> Result<Duration, Wrong> {
+    STOPPED.set(IDLE);
+    let start = Instant::now();
+    for (i, handle) in (0..).zip(handles) {
+        equal("was there to be stopped", stop(&handle), true)?;
+        if i % IDLE_PER_TURN == IDLE_PER_TURN - 1 {
+            yield_now().await;
+        }
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(IDLE) + IDLE)?;
+    Ok(elapsed)
+}
+
+/// The main thread sleeps while memory settles, so that nothing but the idle tasks is there.
+fn idle<H: Send + 'static>(
+    runtime: &Runtime,
+    spawn: fn(u64) -> H,
+    stop: fn(&H) -> bool,
+) -> Result<Vec<f64>, Wrong> {
+    let before = probe::resident_bytes();
+    let (handles, spawning) = on_worker(runtime, spawn_all(spawn))?;
+    thread::sleep(SETTLE);
+    let bytes = probe::resident_bytes() - before;
+    let stopping = on_worker(runtime, stop_all(handles, stop))?;
+    Ok(vec![ns_each(spawning, IDLE), bytes as f64 / IDLE as f64, ns_each(stopping, IDLE)])
+}
+
+fn idle_cpu(runtime: &Runtime) -> Result<Vec<f64>, Wrong> {
+    let (handles, _) = on_worker(runtime, spawn_all(spawn_holder))?;
+    thread::sleep(SETTLE);
+    let (start, before) = (Instant::now(), probe::cpu_time());
+    thread::sleep(IDLE_WATCH);
+    let share = (probe::cpu_time() - before).as_secs_f64() / start.elapsed().as_secs_f64();
+    on_worker(runtime, stop_all(handles, |holder| holder.send(1).is_ok()))?;
+    Ok(vec![share * 100.0])
+}
+
+/// One task per connection on the server's side, one per client on the other.
+async fn echo(connections: u64, trips: u64) -> Result<Vec<f64>, Wrong> {
+    let broken = |error| Wrong::failed("echo", error);
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(broken)?;
+    let address = listener.local_addr().map_err(broken)?;
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(echo_back(socket));
+        }
+    });
+    let mut sockets = Vec::new();
+    for _ in 0..connections {
+        let mut socket = TcpStream::connect(address).await.map_err(broken)?;
+        socket.set_nodelay(true).map_err(broken)?;
+        // The first round trip, so that both ends run before the clock starts.
+        round_trip(&mut socket, u64::MAX).await?;
+        sockets.push(socket);
+    }
+    let start = Instant::now();
+    let client = |mut socket: TcpStream| async move {
+        for i in 0..trips {
+            round_trip(&mut socket, i).await?;
+        }
+        Ok(())
+    };
+    let clients: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(client(socket))).collect();
+    for client in clients {
+        joined(client).await?;
+    }
+    Ok(vec![ns_each(start.elapsed(), connections * trips)])
+}
+
+/// Latency counts from when a call was due: counting from the send would hide that the client itself did not run.
+async fn fairness() -> Result<Vec<f64>, Wrong> {
+    let begin = tokio::time::Instant::now() + Duration::from_millis(100);
+    let client = || async move {
+        let server = spawn_server();
+        let mut latencies = Vec::with_capacity(FAIR_CALLS as usize);
+        for i in 0..FAIR_CALLS {
+            let due = begin + FAIR_PERIOD * i as u32;
+            sleep_until(due).await;
+            equal("reply", add(&server, 1).await?, i + 1)?;
+            latencies.push(due.elapsed());
+        }
+        Ok(latencies)
+    };
+    let clients: Vec<_> = (0..FAIR_PAIRS).map(|_| tokio::spawn(client())).collect();
+    sleep_until(begin).await;
+    let hogs: Vec<_> = (0..HOGS).map(|_| tokio::spawn(async { Ok(compute(HOG_TIME)) })).collect();
+    let mut latencies = Vec::new();
+    for client in clients {
+        latencies.extend(joined(client).await?);
+    }
+    for hog in hogs {
+        equal("hog computed its time", joined(hog).await? >= HOG_TIME, true)?;
+    }
+    equal("calls", latencies.len() as u64, FAIR_PAIRS * FAIR_CALLS)?;
+    Ok(latency_figures(latencies))
+}

@@ -1,0 +1,329 @@
+//! One worker: takes the next ready process, runs its turn, and so on.
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+
+use crossbeam_deque::{Steal, Worker as Deque};
+
+use super::{Slot, Threads};
+use crate::driver::Place;
+use crate::driver::queue::LOW_EVERY;
+use crate::driver::sim::Random;
+use crate::process::run;
+use crate::raw::ready::Ready;
+use crate::runtime::{self, Shared};
+use crate::time::Instant;
+
+/// Every how many turns a busy worker looks at what is not its own queue: the clock, with it timers and I/O, and the injector.
+const LOOK_EVERY: u32 = 64;
+/// How long a busy worker leaves I/O alone.
+const IO_EVERY: Duration = Duration::from_micros(100);
+/// How many processes in a row may come out of the LIFO slot: two that wake each other must not shut out the rest.
+const LIFO_STREAK: u32 = 16;
+
+/// See the module. Belongs to its thread.
+pub(super) struct Worker {
+    threads: Arc<Threads>,
+    shared: Arc<Shared>,
+    index: usize,
+    slot: Arc<Slot>,
+    queue: Deque<Ready>,
+    ticks: Cell<u32>,
+    lifo_streak: Cell<u32>,
+    searching: Cell<bool>,
+    in_io: Cell<bool>,
+    last_io: Cell<Instant>,
+    random: Cell<u64>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        threads: Arc<Threads>,
+        shared: Arc<Shared>,
+        index: usize,
+        queue: Deque<Ready>,
+        searching: bool,
+    ) -> Self {
+        let slot = Arc::clone(&threads.slots[index]);
+        Self {
+            threads,
+            shared,
+            index,
+            slot,
+            queue,
+            ticks: Cell::new(0),
+            lifo_streak: Cell::new(0),
+            searching: Cell::new(searching),
+            in_io: Cell::new(false),
+            last_io: Cell::new(Instant::START),
+            random: Cell::new(index as u64),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn belongs_to(&self, runtime: *const Shared) -> bool {
+        ptr::eq(Arc::as_ptr(&self.shared), runtime)
+    }
+
+    pub(super) fn is_of(&self, threads: &Threads) -> bool {
+        ptr::eq(Arc::as_ptr(&self.threads), threads)
+    }
+
+    #[inline(always)]
+    fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// A process became ready on this thread.
+    #[inline]
+    pub(super) fn schedule(&self, ready: Ready, place: Place) {
+        if !ready.priority_is_normal() {
+            return self.schedule_special(ready);
+        }
+        if self.in_io.get() {
+            return self.schedule_in_io(ready);
+        }
+        if place == Place::Back {
+            self.queue.push(ready);
+            return self.threads.notify();
+        }
+        if let Some(former) = self.slot().lifo.swap(Some(ready)) {
+            self.queue.push(former);
+            self.threads.notify();
+        }
+    }
+
+    /// An event fired here: this thread comes out of the driver and runs it.
+    #[inline(never)]
+    fn schedule_in_io(&self, ready: Ready) {
+        self.queue.push(ready);
+        if self.slot().wake.swap(1, SeqCst) == 0 {
+            let waker = self.slot().io_waker.lock().clone();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        } else {
+            self.threads.notify();
+        }
+    }
+
+    #[cold]
+    fn schedule_special(&self, ready: Ready) {
+        self.threads.inject(ready);
+        if self.in_io.get() {
+            self.slot().wake.store(1, SeqCst);
+            let waker = self.slot().io_waker.lock().clone();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+        self.threads.notify();
+    }
+
+    pub(super) fn run(&self) {
+        let _tokio = self.threads.io.handle().enter();
+        let _runtime = runtime::enter(&self.shared);
+        let slot = self.slot();
+        loop {
+            let Some(ready) = self.next() else {
+                if self.threads.stopping.load(SeqCst) {
+                    return;
+                }
+                self.sleep();
+                continue;
+            };
+            if self.searching.get() {
+                self.end_search();
+            }
+            let epoch = slot.epoch.load(Relaxed);
+            slot.running.store(ready.pid_bits(), Relaxed);
+            slot.epoch.store(epoch + 1, Relaxed);
+            if let Some((ready, place)) = ready.run(run::turn) {
+                self.schedule(ready, place);
+            }
+            slot.epoch.store(epoch + 2, Relaxed);
+            if slot.hog.load(Relaxed) && slot.hog.swap(false, SeqCst) {
+                self.retire();
+            }
+        }
+    }
+
+    #[cold]
+    fn end_search(&self) {
+        self.searching.set(false);
+        if self.threads.idle.end_search() {
+            self.threads.notify();
+        }
+    }
+
+    /// The next process to run, or `None` if a search has found nothing, or others search already.
+    #[inline(always)]
+    fn next(&self) -> Option<Ready> {
+        let ticks = self.ticks.get().wrapping_add(1);
+        self.ticks.set(ticks);
+        if (ticks.is_multiple_of(LOOK_EVERY) || self.threads.special.load(Relaxed) != 0)
+            && let Some(ready) = self.look_around(ticks)
+        {
+            return Some(ready);
+        }
+        if let Some(ready) = self.slot().lifo.take() {
+            let streak = self.lifo_streak.get();
+            if streak < LIFO_STREAK {
+                self.lifo_streak.set(streak + 1);
+                return Some(ready);
+            }
+            self.lifo_streak.set(0);
+            return match self.queue.pop() {
+                Some(other) => {
+                    self.queue.push(ready);
+                    Some(other)
+                }
+                None => Some(ready),
+            };
+        }
+        self.lifo_streak.set(0);
+        self.queue.pop().or_else(|| self.find())
+    }
+
+    /// Now and then, and when there are processes of other priorities: what else is there to do?
+    #[cold]
+    fn look_around(&self, ticks: u32) -> Option<Ready> {
+        let threads = &*self.threads;
+        if ticks.is_multiple_of(LOOK_EVERY) {
+            self.look_at_the_clock();
+        }
+        if let Some(ready) = threads.take_special(&threads.high) {
+            return Some(ready);
+        }
+        if ticks.is_multiple_of(LOW_EVERY)
+            && let Some(ready) = threads.take_special(&threads.low)
+        {
+            return Some(ready);
+        }
+        if ticks.is_multiple_of(LOOK_EVERY) { self.take_injected() } else { None }
+    }
+
+    #[inline(never)]
+    fn find(&self) -> Option<Ready> {
+        self.take_injected().or_else(|| self.search())
+    }
+
+    fn search(&self) -> Option<Ready> {
+        let threads = &*self.threads;
+        if let Some(ready) = threads.take_special(&threads.low) {
+            return Some(ready);
+        }
+        if !self.searching.get() {
+            if !threads.idle.begin_search() {
+                return None;
+            }
+            self.searching.set(true);
+        }
+        let started = threads.started.load(SeqCst);
+        let mut random = Random(self.random.get());
+        let first = random.below(started);
+        self.random.set(random.0);
+        let others = (first..started).chain(0..first).filter(|&index| index != self.index);
+        for slot in others.map(|index| &threads.slots[index]) {
+            let Some(stealer) = slot.stealer.get() else { continue };
+            if let Some(ready) = insist(|| stealer.steal_batch_and_pop(&self.queue)) {
+                threads.counters.steals.fetch_add(1, Relaxed);
+                return Some(ready);
+            }
+            if slot.hog.load(Relaxed)
+                && let Some(ready) = slot.lifo.take()
+            {
+                threads.counters.steals.fetch_add(1, Relaxed);
+                return Some(ready);
+            }
+        }
+        self.take_injected()
+    }
+
+    fn take_injected(&self) -> Option<Ready> {
+        let injector = &self.threads.injector;
+        if injector.is_empty() { None } else { insist(|| injector.steal_batch_and_pop(&self.queue)) }
+    }
+
+    fn look_at_the_clock(&self) {
+        let now = self.shared.now();
+        if self.shared.timers.next().is_some_and(|at| at <= now) {
+            self.shared.timers.fire(&self.shared, now);
+        }
+        if self.threads.io.is_free() && now - self.last_io.get() > IO_EVERY {
+            self.last_io.set(now);
+            // Events go to our queue without waking ourselves.
+            let former = self.slot().wake.swap(1, SeqCst);
+            self.in_io.set(true);
+            self.threads.io.drive(self.index, Some(Duration::ZERO), |_| true);
+            self.in_io.set(false);
+            self.slot().wake.store(former, SeqCst);
+        }
+    }
+
+    /// Nothing to do: sleeps until there is.
+    fn sleep(&self) {
+        let threads = &*self.threads;
+        if threads.idle.sleep(self.index, self.searching.replace(false), || threads.any_work()) {
+            threads.notify_slow();
+        }
+        threads.counters.parks.fetch_add(1, Relaxed);
+        let slot = self.slot();
+        while slot.wake.load(SeqCst) == 0 {
+            let now = self.shared.now();
+            let next = self.shared.timers.next();
+            if next.is_some_and(|at| at <= now) {
+                // What it wakes goes into our queue.
+                self.in_io.set(true);
+                self.shared.timers.fire(&self.shared, now);
+                self.in_io.set(false);
+                continue;
+            }
+            self.in_io.set(true);
+            let drove = threads.io.drive(self.index, next.map(|at| at - now), |waker| {
+                *slot.io_waker.lock() = Some(waker.clone());
+                slot.wake.load(SeqCst) != 0 || self.shared.timers.next() != next
+            });
+            self.in_io.set(false);
+            if !drove {
+                // Another one keeps an eye on I/O and timers.
+                std::thread::park();
+            }
+        }
+        slot.wake.store(0, SeqCst);
+        let by_itself = threads.idle.get_up(self.index);
+        self.searching.set(!by_itself);
+        if threads.monitor_parked.load(SeqCst) && threads.monitor_parked.swap(false, SeqCst) {
+            threads.wake_monitor();
+        }
+    }
+
+    /// The turn is over that made us a hog, and a spare has our place: hands over everything and becomes a spare.
+    #[cold]
+    fn retire(&self) {
+        let (threads, slot) = (&*self.threads, self.slot());
+        while let Some(ready) = slot.lifo.take().or_else(|| self.queue.pop()) {
+            threads.injector.push(ready);
+        }
+        threads.spares.lock().push(self.index);
+        threads.notify();
+        while slot.wake.swap(0, SeqCst) == 0 {
+            std::thread::park();
+        }
+        // Whoever gave us a place has counted us as searching.
+        self.searching.set(true);
+    }
+}
+
+pub(super) fn insist<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(stolen) => return Some(stolen),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! How a process ends, in this order and no other:
+//!
+//! 1. it counts as exiting; a crash is reported;
+//! 2. its future and its local values are dropped: their destructors may send, call, and panic;
+//! 3. its mailbox is closed, and what is left in it is dropped, some at a time: pending calls end with the reason;
+//! 4. its name and timers are released;
+//! 5. its links and monitors fire;
+//! 6. its pid becomes invalid and its slot free.
+//!
+//! So who is told of an end finds the name free, and nothing comes from a process after the news of its end. Of those who
+//! are told, the processes that it monitored come first, then those it was linked to, then those that monitor it.
+
+use crate::driver::Place;
+use crate::exit_reason::ExitReason;
+use crate::process::exit;
+use crate::process::room;
+use crate::process::signal::{self, Signal};
+use crate::raw::leaves::Table;
+use crate::raw::node::{Chain, Kind, OwnedNode};
+use crate::raw::pcb::Owner;
+use crate::raw::ready::Next;
+use crate::raw::slab;
+use crate::report;
+use crate::runtime::metrics::Undelivered;
+
+/// How many messages of a dead mailbox are dropped in one turn.
+const SLICE: u32 = 1024;
+
+/// A signal has ended the process.
+#[cold]
+pub(crate) fn begin_by_signal(owner: Owner) -> Next {
+    let reason = owner
+        .with_extra_if_any(|extra| extra.reason.take())
+        .flatten()
+        .expect("a doomed process has its reason in the extra box");
+    end(owner, reason)
+}
+
+/// The process has ended itself: returned, exited, or panicked.
+#[inline]
+pub(crate) fn begin(owner: Owner, reason: ExitReason) -> Next {
+    if reason.is_abnormal() {
+        report::crash(owner, &reason);
+    }
+    end(owner, reason)
+}
+
+fn end(owner: Owner, reason: ExitReason) -> Next {
+    owner.set_bits(|bits| bits.with_exiting(true));
+    drop_quietly(owner, owner.take_future());
+    // What destructors put there comes last.
+    while let Some(values) =
+        owner.with_extra_if_any(|extra| extra.dictionary.take_all()).filter(|v| !v.is_empty())
+    {
+        values.into_iter().for_each(|value| drop_quietly(owner, value));
+    }
+    // The calls that it has dropped end with it, once its name is free: see `finish`.
+    owner.set_bits(|bits| bits.with_fated(true));
+    exit::finish_orphans(owner);
+    let (chain, _) = owner.pcb().word.close();
+    owner.with_mail(|mail| mail.append(chain));
+    drain(owner, reason)
+}
+
+/// Another turn of a process whose mailbox was too full to be emptied in one.
+#[cold]
+pub(crate) fn go_on(owner: Owner) -> Next {
+    let reason = owner.with_extra(|extra| extra.reason.take()).unwrap_or(ExitReason::Normal);
+    drain(owner, reason)
+}
+
+#[inline]
+fn drain(owner: Owner, reason: ExitReason) -> Next {
+    let mut left = SLICE;
+    while let Some(node) = oldest(owner) {
+        drop_node(owner, node, &reason);
+        left -= 1;
+        if left == 0 {
+            exit::finish_orphans(owner);
+            owner.with_extra(|extra| extra.reason = Some(reason));
+            return Next::Again(Place::Back);
+        }
+    }
+    finish(owner, &reason);
+    Next::Done
+}
+
+fn oldest(owner: Owner) -> Option<OwnedNode> {
+    let saved = if owner.bits().has_saved() {
+        owner.with_extra_if_any(|extra| extra.saved.pop()).flatten()
+    } else {
+        None
+    };
+    saved.or_else(|| owner.with_mail(Chain::pop))
+}
+
+fn drop_node(owner: Owner, node: OwnedNode, reason: &ExitReason) {
+    if node.kind() != Kind::Signal {
+        return owner.shared().undelivered(owner.pid(), node, Undelivered::LeftAtDeath, Some(reason));
+    }
+    if node.header().target != owner.pid().to_bits() {
+        return;
+    }
+    // The process was not there any more for those who asked now, but for what was taken back it still has to act.
+    match node.into_signal::<Signal>() {
+        Ok(signal @ (Signal::Link { .. } | Signal::Monitor { .. })) => owner.too_late(signal),
+        Ok(signal @ (Signal::Unlink { .. } | Signal::UnlinkAck { .. } | Signal::Demonitor { .. })) => {
+            owner.handle(signal);
+        }
+        Ok(_) | Err(_) => {}
+    }
+}
+
+fn finish(owner: Owner, reason: &ExitReason) {
+    let (pid, pcb, shared) = (owner.pid(), owner.pcb(), owner.shared());
+    if pcb.may_be_in(Table::Names) {
+        shared.names.release(pid);
+    }
+    if pcb.may_be_in(Table::Timers) {
+        shared.timers.cancel_of(pid);
+    }
+    end_orphans(owner, reason);
+    if pcb.bound.get().is_some() {
+        room::close(pid);
+    }
+    fire(owner, reason);
+    drop(owner.take_lineage());
+    shared.count_turns(owner);
+    pcb.life.end();
+    slab::release(pid.index());
+    shared.process_ended();
+}
+
+/// Ends the calls that the process has dropped on its way out.
+fn end_orphans(owner: Owner, reason: &ExitReason) {
+    exit::finish_orphans(owner);
+    let orphans = owner.with_extra_if_any(|extra| std::mem::take(&mut extra.orphans));
+    orphans.into_iter().flatten().for_each(|orphan| orphan.finish(Some(reason.clone())));
+}
+
+/// Tells all who have to do with the process, and those who watch it last of all: who is told of the end finds it in no
+/// list. Nobody can be waited for: each gets a signal, and those who are gone get none.
+#[inline]
+fn fire(owner: Owner, reason: &ExitReason) {
+    let pid = owner.pid();
+    let (mut links, mut watchers, mut monitors, mut too_late) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // The program's values go before, for their destructors may send. What these ask for comes with the next round.
+    while let Some(mut extra) = owner.take_extra() {
+        add(&mut links, extra.links.drain());
+        add(&mut watchers, extra.watchers.drain());
+        add(&mut too_late, std::mem::take(&mut extra.too_late));
+        for (reference, monitored) in extra.monitors.drain() {
+            monitors.extend(monitored.pid.map(|target| (reference, target)));
+            drop_quietly(owner, monitored.tag);
+        }
+        drop_quietly(owner, extra);
+    }
+    // Calls of this process that stood in a tag.
+    end_orphans(owner, reason);
+    drop(owner.take_extra());
+    for (reference, target) in monitors {
+        let _ = signal::send(target, Signal::Demonitor { reference });
+    }
+    for (partner, link) in links {
+        if link.active {
+            let _ = signal::send(partner, Signal::LinkExit { from: pid, reason: reason.clone() });
+        }
+    }
+    for (reference, watcher) in watchers {
+        let _ = signal::send(watcher, Signal::Down { reference, reason: reason.clone() });
+    }
+    for signal in too_late {
+        signal::refuse(pid, signal);
+    }
+}
+
+/// The first list is taken as it is; there is hardly ever another.
+fn add<T>(list: &mut Vec<T>, mut more: Vec<T>) {
+    if list.is_empty() {
+        *list = more;
+    } else {
+        list.append(&mut more);
+    }
+}
+
+/// Drops what is the program's; a panic in its destructors is reported and goes no further.
+fn drop_quietly<T>(owner: Owner, value: T) {
+    report::quietly(Some(owner.pid()), || drop(value));
+}

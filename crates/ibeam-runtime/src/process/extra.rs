@@ -1,0 +1,179 @@
+//! What few processes have, behind one box that is made when it is first needed.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::task::Waker;
+
+use indexmap::IndexMap;
+
+use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
+use crate::process::dictionary::Dictionary;
+use crate::process::lineage::Lineage;
+use crate::process::links::Link;
+use crate::process::mail::Saved;
+use crate::process::monitors::{AliasMode, Monitored};
+use crate::process::signal::Signal;
+use crate::raw::call::Orphan;
+use crate::reference::Reference;
+
+/// See the module. No code of the program runs while it is borrowed: values of the program are moved out first.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) label: Option<Arc<str>>,
+    pub(crate) links: SmallMap<Pid, Link>,
+    /// The processes this one monitors.
+    pub(crate) monitors: SmallMap<Reference, Monitored>,
+    /// The processes that monitor this one.
+    pub(crate) watchers: SmallMap<Reference, Pid>,
+    pub(crate) aliases: SmallMap<Reference, AliasMode>,
+    pub(crate) dictionary: Dictionary,
+    pub(crate) saved: Saved,
+    /// How many of the runtime's own messages are in a mailbox with a bound.
+    pub(crate) notices: u32,
+    /// Receives that wait with a waker of their own: under `join!`, `FuturesUnordered` and the like.
+    pub(crate) waiters: Vec<(Reference, Waker)>,
+    /// The line that this process' children share, once it has some.
+    pub(crate) children: Option<Arc<Lineage>>,
+    pub(crate) callers: Option<Arc<[Pid]>>,
+    /// Links and monitors of those who asked for them after the end.
+    pub(crate) too_late: Vec<Signal>,
+    /// Why an exit signal has ended the process, or the reason it is being taken apart with.
+    pub(crate) reason: Option<ExitReason>,
+    pub(crate) activity: Option<&'static str>,
+    /// The span that the process runs in.
+    pub(crate) span: Option<tracing::Span>,
+    /// Calls that the process has dropped while it was going to end: they end with it.
+    pub(crate) orphans: Vec<Orphan>,
+    /// Turns beyond what the block's own counter can count.
+    pub(crate) turns: u64,
+}
+
+impl Extra {
+    /// Bytes of this box and its tables.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.links.bytes()
+            + self.monitors.bytes()
+            + self.watchers.bytes()
+            + self.aliases.bytes()
+    }
+}
+
+/// A map that is a short list as long as it is small, which it nearly always is. Iterates in a fixed order: that of
+/// insertion, until something is removed.
+#[derive(Debug)]
+pub(crate) enum SmallMap<K, V> {
+    Few(Vec<(K, V)>),
+    Many(Box<IndexMap<K, V, foldhash::fast::FixedState>>),
+}
+
+/// From how many entries on hashing beats looking through a list.
+const MANY: usize = 16;
+
+impl<K, V> Default for SmallMap<K, V> {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
+    fn bytes(&self) -> usize {
+        let capacity = match self {
+            Self::Few(list) => list.capacity(),
+            // Entries, hashes and the index.
+            Self::Many(map) => map.capacity() * 2,
+        };
+        capacity * size_of::<(K, V)>()
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        match self {
+            Self::Few(list) => list.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v),
+            Self::Many(map) => map.get_mut(key),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        match self {
+            Self::Few(list) => list.iter().find(|(k, _)| k == key).map(|(_, v)| v),
+            Self::Many(map) => map.get(key),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        if let Some(old) = self.get_mut(&key) {
+            return Some(std::mem::replace(old, value));
+        }
+        match self {
+            Self::Few(list) if list.len() < MANY => {
+                // Most processes have one link or none: no room for four.
+                if list.is_empty() {
+                    list.reserve_exact(1);
+                }
+                list.push((key, value));
+            }
+            Self::Few(list) => {
+                let mut map: IndexMap<K, V, _> = list.drain(..).collect();
+                map.insert(key, value);
+                *self = Self::Many(Box::new(map));
+            }
+            Self::Many(map) => {
+                map.insert(key, value);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        match self {
+            Self::Few(list) => {
+                let at = list.iter().position(|(k, _)| k == key)?;
+                Some(list.remove(at).1)
+            }
+            Self::Many(map) => {
+                let value = map.swap_remove(key);
+                if map.is_empty() {
+                    *self = Self::default();
+                }
+                value
+            }
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        let (few, many) = match self {
+            Self::Few(list) => (Some(list.iter().map(|(k, v)| (k, v))), None),
+            Self::Many(map) => (None, Some(map.iter())),
+        };
+        few.into_iter().flatten().chain(many.into_iter().flatten())
+    }
+
+    /// Takes everything out.
+    pub(crate) fn drain(&mut self) -> Vec<(K, V)> {
+        match std::mem::take(self) {
+            Self::Few(list) => list,
+            Self::Many(map) => map.into_iter().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SmallMap;
+
+    #[test]
+    fn a_small_map_stays_right_while_it_grows_and_shrinks() {
+        let mut map = SmallMap::default();
+        for key in 0..100 {
+            assert_eq!(map.insert(key, key * 2), None);
+        }
+        assert_eq!(map.insert(7, 0), Some(14));
+        assert_eq!((map.iter().count(), map.get(&99), map.get(&100)), (100, Some(&198), None));
+        for key in (0..100).rev() {
+            assert_eq!(map.remove(&key), Some(if key == 7 { 0 } else { key * 2 }));
+            assert_eq!(map.iter().count(), key);
+        }
+        assert!(matches!(map, SmallMap::Few(_)));
+    }
+}

@@ -1,0 +1,273 @@
+//! Registered names: one process per name, one name per process, free again before anyone hears of its owner's death.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::pid::Pid;
+use crate::process::owner;
+use crate::raw::leaves;
+use crate::raw::pcb::Owner;
+use crate::raw::slab;
+use crate::runtime::{self, Shared};
+
+/// The name of a process within its runtime. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl From<String> for Name {
+    fn from(name: String) -> Self {
+        Self(name.into())
+    }
+}
+
+impl From<&Name> for Name {
+    fn from(name: &Name) -> Self {
+        name.clone()
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        &*self.0 == other
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, other: &&str) -> bool {
+        &*self.0 == *other
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Why a name was not registered or unregistered. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The name is empty.
+    Empty,
+    /// Another process, or this one, has the name.
+    Taken {
+        /// The name.
+        name: Name,
+        /// Who has it.
+        pid: Pid,
+    },
+    /// The process has another name; it can have one only.
+    AlreadyNamed {
+        /// The process.
+        pid: Pid,
+        /// The name it has.
+        name: Name,
+    },
+    /// There is no such process in this runtime.
+    NoProc {
+        /// The pid.
+        pid: Pid,
+    },
+    /// Nobody has the name.
+    NotRegistered {
+        /// The name.
+        name: Name,
+    },
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("expected a name, got an empty string"),
+            Self::Taken { name, pid } => write!(f, "the name `{name}` is taken by {pid}"),
+            Self::AlreadyNamed { pid, name } => {
+                write!(f, "{pid} is already named `{name}`, and can have one name only")
+            }
+            Self::NoProc { pid } => write!(f, "expected a live process of this runtime, got {pid}"),
+            Self::NotRegistered { name } => write!(f, "nobody has the name `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// The names of one runtime.
+#[derive(Default)]
+pub(crate) struct Names(RwLock<Table>);
+
+#[derive(Default)]
+struct Table {
+    pids: HashMap<Name, Pid, foldhash::fast::RandomState>,
+    names: HashMap<Pid, Name, foldhash::fast::RandomState>,
+}
+
+impl Names {
+    /// Registers a process; `alive` is asked under the lock, so that no name is given to a process that has released its.
+    pub(crate) fn register(
+        &self,
+        name: Name,
+        pid: Pid,
+        alive: impl FnOnce() -> bool,
+    ) -> Result<(), NameError> {
+        if name.0.is_empty() {
+            return Err(NameError::Empty);
+        }
+        let mut table = self.0.write();
+        if let Some(&taken) = table.pids.get(&name) {
+            return Err(NameError::Taken { name, pid: taken });
+        }
+        if let Some(name) = table.names.get(&pid) {
+            return Err(NameError::AlreadyNamed { pid, name: name.clone() });
+        }
+        if !alive() {
+            return Err(NameError::NoProc { pid });
+        }
+        table.pids.insert(name.clone(), pid);
+        table.names.insert(pid, name);
+        Ok(())
+    }
+
+    fn unregister(&self, name: &str) -> Option<Pid> {
+        let mut table = self.0.write();
+        let pid = table.pids.remove(name)?;
+        table.names.remove(&pid);
+        Some(pid)
+    }
+
+    /// A process is dead, and had a name at some time: its mailbox is closed.
+    pub(crate) fn release(&self, pid: Pid) {
+        let mut table = self.0.write();
+        if let Some(name) = table.names.remove(&pid) {
+            table.pids.remove(&name);
+        }
+    }
+
+    pub(crate) fn whereis(&self, name: &str) -> Option<Pid> {
+        self.0.read().pids.get(name).copied()
+    }
+
+    pub(crate) fn name_of(&self, pid: Pid) -> Option<Name> {
+        self.0.read().names.get(&pid).cloned()
+    }
+
+    fn all(&self) -> Vec<Name> {
+        let mut names: Vec<_> = self.0.read().pids.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Registers `pid` under `name` in the current runtime.
+///
+/// # Errors
+/// The name is empty or taken, the process has a name, or there is no such process: see [`NameError`].
+///
+/// ```
+/// use ibeam_runtime::{Runtime, process};
+///
+/// Runtime::new().block_on(async {
+///     process::register("main", process::self_pid()).unwrap();
+///     assert_eq!(process::whereis("main"), Some(process::self_pid()));
+///     let error = process::register("main", process::self_pid()).unwrap_err();
+///     assert_eq!(error.to_string(), format!("the name `main` is taken by {}", process::self_pid()));
+/// });
+/// ```
+///
+/// # Erlang/OTP
+/// `register/2`.
+pub fn register(name: impl Into<Name>, pid: Pid) -> Result<(), NameError> {
+    runtime::with_current(|shared| register_in(shared, name.into(), pid))
+}
+
+pub(crate) fn register_in(shared: &Shared, name: Name, pid: Pid) -> Result<(), NameError> {
+    shared.names.register(name, pid, || {
+        slab::lookup(pid).is_some_and(|pcb| pcb.belongs_to(shared) && pcb.note(leaves::Table::Names, pid))
+    })
+}
+
+/// Frees a name.
+///
+/// # Errors
+/// [`NameError::NotRegistered`]: nobody has it.
+///
+/// # Erlang/OTP
+/// `unregister/1`.
+pub fn unregister(name: impl AsRef<str>) -> Result<(), NameError> {
+    let name = name.as_ref();
+    match runtime::with_current(|shared| shared.names.unregister(name)) {
+        Some(_) => Ok(()),
+        None => Err(NameError::NotRegistered { name: name.into() }),
+    }
+}
+
+/// The process of that name in the current runtime. It may end at any time.
+///
+/// # Erlang/OTP
+/// `whereis/1`.
+#[must_use]
+pub fn whereis(name: impl AsRef<str>) -> Option<Pid> {
+    runtime::with_current(|shared| shared.names.whereis(name.as_ref()))
+}
+
+/// All registered names of the current runtime, sorted.
+///
+/// # Erlang/OTP
+/// `registered/0`.
+#[must_use]
+pub fn registered() -> Vec<Name> {
+    runtime::with_current(|shared| shared.names.all())
+}
+
+impl Owner {
+    /// The name that this process has now.
+    pub(crate) fn name(self) -> Option<Name> {
+        self.shared().names.name_of(self.pid())
+    }
+}
+
+/// The calling process' own name, if it has one.
+///
+/// # Panics
+/// Outside of a process.
+#[must_use]
+#[track_caller]
+pub fn name() -> Option<Name> {
+    owner("name").name()
+}

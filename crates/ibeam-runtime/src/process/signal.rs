@@ -1,0 +1,241 @@
+//! The signals between processes, and what each does to its receiver.
+//!
+//! Signals travel in the mailbox, among the messages, so that one sender's signals and messages keep their order; the
+//! receiver handles them itself before its future is polled.
+//!
+//! # The link protocol
+//! Each side keeps its own entry. Unlinking deactivates the entry at once and is acknowledged; until then the entry
+//! remembers the pending unlink, and a `Link` of the other side that crosses it is ignored: otherwise one side could be
+//! left linked to a partner that is not linked to it.
+
+use tokio::sync::oneshot;
+
+use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
+use crate::process::info::ProcessInfo;
+use crate::process::links::{Exit, Link};
+use crate::process::monitors::Down;
+use crate::raw::mailbox::Push;
+use crate::raw::node::OwnedNode;
+use crate::raw::pcb::Owner;
+use crate::raw::slab;
+use crate::reference::Reference;
+
+pub(crate) enum Signal {
+    Link {
+        from: Pid,
+    },
+    Unlink {
+        from: Pid,
+        id: Reference,
+    },
+    UnlinkAck {
+        from: Pid,
+        id: Reference,
+    },
+    /// A linked process has ended.
+    LinkExit {
+        from: Pid,
+        reason: ExitReason,
+    },
+    /// `exit_signal`; `from` is `None` from outside of processes.
+    Exit {
+        from: Option<Pid>,
+        reason: ExitReason,
+    },
+    Monitor {
+        reference: Reference,
+        watcher: Pid,
+    },
+    Demonitor {
+        reference: Reference,
+    },
+    /// A monitored process has ended, or was not there.
+    Down {
+        reference: Reference,
+        reason: ExitReason,
+    },
+    Info {
+        reply: oneshot::Sender<ProcessInfo>,
+    },
+}
+
+/// Sends a signal; gives it back if there is no such process.
+pub(crate) fn send(to: Pid, signal: Signal) -> Result<(), Signal> {
+    let Some(pcb) = slab::lookup(to) else { return Err(signal) };
+    pcb.push(OwnedNode::signal(to.to_bits(), signal), Push::Signal)
+        .map_err(|node| node.into_signal().unwrap_or_else(|_| unreachable!("the node that was pushed")))
+}
+
+/// Tells the sender of a link or monitor that there is no such process.
+pub(crate) fn refuse(pid: Pid, signal: Signal) {
+    // Whoever is told may be gone too.
+    let _ = match signal {
+        Signal::Link { from } => send(from, Signal::LinkExit { from: pid, reason: ExitReason::NoProc }),
+        Signal::Monitor { reference, watcher } => {
+            send(watcher, Signal::Down { reference, reason: ExitReason::NoProc })
+        }
+        _ => Ok(()),
+    };
+}
+
+/// What an exit signal does to the process that gets it.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub(crate) enum ExitEffect {
+    Ignore,
+    /// It becomes an [`Exit`] message.
+    Message,
+    Die(ExitReason),
+}
+
+/// The rules for `exit_signal` (`exit/2`).
+pub(crate) fn exit_effect(reason: &ExitReason, trapping: bool, from_self: bool) -> ExitEffect {
+    match reason {
+        ExitReason::Kill => ExitEffect::Die(ExitReason::Killed),
+        _ if trapping => ExitEffect::Message,
+        ExitReason::Normal if !from_self => ExitEffect::Ignore,
+        reason => ExitEffect::Die(reason.clone()),
+    }
+}
+
+/// The rules for the exit of a linked process.
+pub(crate) fn link_exit_effect(reason: &ExitReason, trapping: bool) -> ExitEffect {
+    match reason {
+        _ if trapping => ExitEffect::Message,
+        ExitReason::Normal => ExitEffect::Ignore,
+        reason => ExitEffect::Die(reason.clone()),
+    }
+}
+
+impl Owner {
+    /// Handles a signal that came out of the inbox.
+    pub(crate) fn handle(self, signal: Signal) {
+        match signal {
+            // An exit signal before it has ended the process: as after any end, there is no such process any more.
+            Signal::Link { .. } | Signal::Monitor { .. } if self.bits().doomed() => self.too_late(signal),
+            Signal::Info { .. } if self.bits().doomed() => {}
+            Signal::Link { from } => self.with_extra(|extra| match extra.links.get_mut(&from) {
+                Some(link) if link.pending.is_some() => {}
+                Some(link) => link.active = true,
+                None => drop(extra.links.insert(from, Link::ACTIVE)),
+            }),
+            Signal::Unlink { from, id } => {
+                self.with_extra_if_any(|extra| {
+                    if let Some(link) = extra.links.get_mut(&from) {
+                        link.active = false;
+                        if link.pending.is_none() {
+                            extra.links.remove(&from);
+                        }
+                    }
+                });
+                // Who unlinked may be gone: then nobody waits for the acknowledgement.
+                let _ = send(from, Signal::UnlinkAck { from: self.pid(), id });
+            }
+            Signal::UnlinkAck { from, id } => {
+                self.with_extra_if_any(|extra| {
+                    if let Some(link) = extra.links.get_mut(&from)
+                        && link.pending == Some(id)
+                    {
+                        link.pending = None;
+                        if !link.active {
+                            extra.links.remove(&from);
+                        }
+                    }
+                });
+            }
+            Signal::LinkExit { from, reason } => {
+                let linked = self.with_extra_if_any(|extra| extra.links.remove(&from)).flatten();
+                if linked.is_some_and(|link| link.active) {
+                    self.apply(link_exit_effect(&reason, self.bits().trap_exit()), from, reason);
+                }
+            }
+            Signal::Exit { from, reason } => {
+                let me = self.pid();
+                let effect = exit_effect(&reason, self.bits().trap_exit(), from == Some(me));
+                // A signal from outside of processes has no sender; the receiver stands for it in the message.
+                self.apply(effect, from.unwrap_or(me), reason);
+            }
+            Signal::Monitor { reference, watcher } => {
+                self.with_extra(|extra| extra.watchers.insert(reference, watcher));
+            }
+            Signal::Demonitor { reference } => {
+                self.with_extra_if_any(|extra| extra.watchers.remove(&reference));
+            }
+            Signal::Down { reference, reason } => self.down(reference, reason),
+            // Whoever asked may have stopped waiting.
+            Signal::Info { reply } => drop(reply.send(self.info())),
+        }
+    }
+
+    /// A link or monitor that has come after the end: its sender is told so, but not before all others are told of the end.
+    pub(crate) fn too_late(self, signal: Signal) {
+        self.with_extra(|extra| extra.too_late.push(signal));
+    }
+
+    fn apply(self, effect: ExitEffect, from: Pid, reason: ExitReason) {
+        match effect {
+            ExitEffect::Ignore => {}
+            ExitEffect::Message => {
+                self.notify_here(OwnedNode::notice(self.pid().to_bits(), Exit { pid: from, reason }));
+            }
+            ExitEffect::Die(reason) => self.doom(reason),
+        }
+    }
+
+    /// Ends the process at the end of this turn at the latest. The first reason stays.
+    pub(crate) fn doom(self, reason: ExitReason) {
+        if !self.bits().doomed() {
+            self.set_bits(|bits| bits.with_doomed(true));
+            self.with_extra(|extra| extra.reason = Some(reason));
+        }
+    }
+
+    /// A monitor of this process fires, unless it was taken back.
+    fn down(self, reference: Reference, reason: ExitReason) {
+        let Some(monitored) = self.with_extra_if_any(|extra| extra.monitors.remove(&reference)).flatten()
+        else {
+            return;
+        };
+        self.monitor_ended(reference);
+        let down = Down { monitor: reference, target: monitored.target, reason };
+        match monitored.tag {
+            None => self.notify_here(OwnedNode::notice(self.pid().to_bits(), down)),
+            Some(tag) => self.notify_here(tag(self.pid(), down)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ExitEffect, exit_effect, link_exit_effect};
+    use crate::exit_reason::ExitReason::{Kill, Killed, Normal, Shutdown};
+
+    #[test]
+    fn exit_signals_do_what_the_table_says() {
+        let cases = [
+            (Kill, true, false, ExitEffect::Die(Killed)),
+            (Kill, false, true, ExitEffect::Die(Killed)),
+            (Killed, true, false, ExitEffect::Message),
+            (Killed, false, false, ExitEffect::Die(Killed)),
+            (Normal, true, false, ExitEffect::Message),
+            (Normal, false, false, ExitEffect::Ignore),
+            (Normal, false, true, ExitEffect::Die(Normal)),
+            (Normal, true, true, ExitEffect::Message),
+            (Shutdown, false, false, ExitEffect::Die(Shutdown)),
+            (Shutdown, true, false, ExitEffect::Message),
+        ];
+        for (reason, trapping, from_self, effect) in cases {
+            assert_eq!(exit_effect(&reason, trapping, from_self), effect, "{reason} {trapping} {from_self}");
+        }
+    }
+
+    #[test]
+    fn a_links_exit_does_what_the_table_says() {
+        assert_eq!(link_exit_effect(&Kill, true), ExitEffect::Message);
+        assert_eq!(link_exit_effect(&Kill, false), ExitEffect::Die(Kill));
+        assert_eq!(link_exit_effect(&Normal, true), ExitEffect::Message);
+        assert_eq!(link_exit_effect(&Normal, false), ExitEffect::Ignore);
+        assert_eq!(link_exit_effect(&Shutdown, false), ExitEffect::Die(Shutdown));
+    }
+}

@@ -1,0 +1,407 @@
+//! Starting processes.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use tracing::Instrument;
+
+use crate::driver::Place;
+use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
+use crate::process::extra::Extra;
+use crate::process::lineage::Lineage;
+use crate::process::links::Link;
+use crate::process::monitors::Down;
+use crate::process::monitors::{AliasMode, Monitor, Monitored, Target, tagged};
+use crate::process::names::{Name, NameError, register_in};
+use crate::process::{Overflow, Priority, Termination, owner};
+use crate::raw::future::FutureBox;
+use crate::raw::node::OwnedNode;
+use crate::raw::pcb::{Birth, Owner, RuntimePtr};
+use crate::raw::slab;
+use crate::reference::Reference;
+use crate::runtime::{self, Runtime, Shared};
+
+/// Starts a process that runs `future`. It begins to run at once, on some worker.
+///
+/// From inside a process the new one belongs to the same runtime; elsewhere to the thread's current runtime, which is
+/// started if there is none (see [`Runtime`]).
+///
+/// # Panics
+/// If the limit of processes is reached, or the runtime is shutting down: see [`Spawn::try_spawn`].
+///
+/// ```
+/// use ibeam_runtime::{Runtime, process};
+///
+/// Runtime::new().block_on(async {
+///     let me = process::self_pid();
+///     process::spawn(async move { me.send("hello from a process") });
+///     assert_eq!(process::recv().await.downcast::<&str>().unwrap(), "hello from a process");
+/// });
+/// ```
+///
+/// # Erlang/OTP
+/// `spawn/1`.
+#[track_caller]
+pub fn spawn<F>(future: F) -> Pid
+where
+    F: Future + Send + 'static,
+    F::Output: Termination,
+{
+    builder().spawn(future)
+}
+
+/// Starts a process that is linked to the calling one from its first moment on.
+///
+/// # Panics
+/// Outside of a process, and as [`spawn`].
+///
+/// # Erlang/OTP
+/// `spawn_link/1`.
+#[track_caller]
+pub fn spawn_link<F>(future: F) -> Pid
+where
+    F: Future + Send + 'static,
+    F::Output: Termination,
+{
+    builder().link().spawn(future)
+}
+
+/// Starts a process that the calling one monitors from its first moment on.
+///
+/// # Panics
+/// Outside of a process, and as [`spawn`].
+///
+/// # Erlang/OTP
+/// `spawn_monitor/1`.
+#[track_caller]
+pub fn spawn_monitor<F>(future: F) -> (Pid, Reference)
+where
+    F: Future + Send + 'static,
+    F::Output: Termination,
+{
+    let (pid, monitor) = builder().spawn_monitor(future);
+    (pid, monitor.reference())
+}
+
+/// A process with options.
+///
+/// ```
+/// use ibeam_runtime::{Runtime, process::{self, Overflow}};
+///
+/// Runtime::new().block_on(async {
+///     let pid = process::builder()
+///         .name("collector")
+///         .mailbox(100, Overflow::DropOldest)
+///         .spawn(std::future::pending::<()>());
+///     assert_eq!(process::whereis("collector"), Some(pid));
+/// });
+/// ```
+///
+/// # Erlang/OTP
+/// `spawn_opt/2`.
+pub fn builder() -> Spawn {
+    Spawn::default()
+}
+
+/// See [`builder`].
+#[must_use = "no process is started before `spawn`"]
+#[derive(Default)]
+pub struct Spawn {
+    name: Option<Name>,
+    link: bool,
+    alias: Option<AliasMode>,
+    tag: Option<Tag>,
+    priority: Priority,
+    mailbox: Option<(u32, Overflow)>,
+    trap_exit: bool,
+    extra: Option<Box<Extra>>,
+    runtime: Option<Arc<Shared>>,
+    span: Option<tracing::Span>,
+}
+
+type Tag = Box<dyn FnOnce(Pid, Down) -> OwnedNode + Send>;
+
+/// Why a process was not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The runtime's limit of processes is reached.
+    ProcessLimit {
+        /// The limit.
+        limit: usize,
+    },
+    /// The runtime is shutting down.
+    ShuttingDown,
+    /// The name cannot be had.
+    Name(NameError),
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ProcessLimit { limit } => {
+                write!(f, "expected at most {limit} processes (`max_processes`), this would be one more")
+            }
+            Self::ShuttingDown => f.write_str("the runtime is shutting down"),
+            Self::Name(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+impl Spawn {
+    /// Registers the process under a name before it runs.
+    pub fn name(mut self, name: impl Into<Name>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Links it to the calling process.
+    pub fn link(mut self) -> Self {
+        self.link = true;
+        self
+    }
+
+    /// Makes the monitor of [`spawn_monitor`](Self::spawn_monitor) an alias too.
+    pub fn monitor_alias(mut self, mode: AliasMode) -> Self {
+        self.alias = Some(mode);
+        self
+    }
+
+    /// Gives the notice of the monitor of [`spawn_monitor`](Self::spawn_monitor) a tag.
+    pub fn monitor_tag<T: Send + 'static>(mut self, tag: T) -> Self {
+        self.tag = Some(tagged(tag));
+        self
+    }
+
+    /// Default: [`Priority::Normal`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Takes at most `limit` messages (1 to 2^30 - 1) into the mailbox. Default: no bound.
+    pub fn mailbox(mut self, limit: u32, overflow: Overflow) -> Self {
+        self.mailbox = Some((limit, overflow));
+        self
+    }
+
+    /// A text that says what the process is, for inspection and crash reports.
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.extra().label = Some(label.into());
+        self
+    }
+
+    /// The processes on whose behalf it works, nearest first.
+    pub fn callers(mut self, callers: impl Into<Arc<[Pid]>>) -> Self {
+        self.extra().callers = Some(callers.into());
+        self
+    }
+
+    /// Traps exits from its first moment on.
+    pub fn trap_exit(mut self) -> Self {
+        self.trap_exit = true;
+        self
+    }
+
+    /// Runs it, and reports its crash, in this span.
+    pub fn span(mut self, span: tracing::Span) -> Self {
+        self.extra().span = Some(span.clone());
+        self.span = Some(span);
+        self
+    }
+
+    /// Starts it in this runtime, not in the current one.
+    pub fn runtime(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.shared().clone());
+        self
+    }
+
+    fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Starts the process.
+    ///
+    /// # Panics
+    /// Where [`try_spawn`](Self::try_spawn) gives an error, and outside of a process if it is to be linked.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> Pid
+    where
+        F: Future + Send + 'static,
+        F::Output: Termination,
+    {
+        match self.try_spawn(future) {
+            Ok(pid) => pid,
+            Err(error) => panic!("no process was started: {error}"),
+        }
+    }
+
+    /// Starts the process, monitored by the calling one.
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn), and outside of a process.
+    #[track_caller]
+    pub fn spawn_monitor<F>(self, future: F) -> (Pid, Monitor)
+    where
+        F: Future + Send + 'static,
+        F::Output: Termination,
+    {
+        match self.try_spawn_monitor(future) {
+            Ok(spawned) => spawned,
+            Err(error) => panic!("no process was started: {error}"),
+        }
+    }
+
+    /// Starts the process, or says why not.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    ///
+    /// # Panics
+    /// Outside of a process, if it is to be linked.
+    #[track_caller]
+    #[inline]
+    pub fn try_spawn<F>(self, future: F) -> Result<Pid, SpawnError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Termination,
+    {
+        let parent = if self.link { Some(owner("spawn_link")) } else { Owner::current() };
+        self.start(parent, None, future)
+    }
+
+    /// Starts the process, monitored by the calling one, or says why not.
+    ///
+    /// # Errors
+    /// See [`SpawnError`]. There is no monitor then.
+    ///
+    /// # Panics
+    /// Outside of a process.
+    #[track_caller]
+    pub fn try_spawn_monitor<F>(self, future: F) -> Result<(Pid, Monitor), SpawnError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Termination,
+    {
+        let owner = owner("spawn_monitor");
+        let active = self.alias.is_some();
+        let reference = crate::process::make_ref();
+        let pid = self.start(Some(owner), Some(reference), future)?;
+        Ok((pid, Monitor::new(owner.pid(), reference, active)))
+    }
+
+    #[inline]
+    fn start<F>(self, parent: Option<Owner>, monitor: Option<Reference>, future: F) -> Result<Pid, SpawnError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Termination,
+    {
+        let future = match &self.span {
+            None => FutureBox::new(future),
+            Some(span) => FutureBox::new(future.instrument(span.clone())),
+        };
+        if let (None, Some(owner)) = (&self.runtime, parent) {
+            return self.start_in(owner.runtime(), owner.shared(), parent, monitor, future);
+        }
+        let shared = self.runtime.clone().unwrap_or_else(runtime::current);
+        self.start_in(RuntimePtr::of(&shared), &shared, parent, monitor, future)
+    }
+
+    #[inline]
+    fn start_in(
+        mut self,
+        runtime: RuntimePtr,
+        shared: &Shared,
+        parent: Option<Owner>,
+        monitor: Option<Reference>,
+        future: FutureBox,
+    ) -> Result<Pid, SpawnError> {
+        shared.process_begins()?;
+        let Some(unborn) = slab::acquire() else {
+            shared.process_ended();
+            return Err(SpawnError::ProcessLimit { limit: crate::pid::INDEX_LIMIT as usize });
+        };
+        let pid = unborn.pid();
+        if let Some(parent) = parent {
+            let me = parent.pid();
+            if self.link {
+                self.extra().links.insert(me, Link::ACTIVE);
+            }
+            if let Some(reference) = monitor {
+                self.extra().watchers.insert(reference, me);
+            }
+        }
+        let birth = Birth {
+            lineage: parent.map(Owner::lineage_for_children),
+            extra: self.extra,
+            bound: self.mailbox,
+            priority: self.priority,
+            trap_exit: self.trap_exit,
+        };
+        let newborn = unborn.begin(runtime, future, birth);
+        if let Some(name) = self.name
+            && let Err(error) = register_in(shared, name, pid)
+        {
+            // It ends before its future is polled. Its parent, who has entered neither link nor monitor, ignores that.
+            newborn.doom(ExitReason::Normal);
+            newborn.schedule(Place::Next);
+            return Err(SpawnError::Name(error));
+        }
+        if let Some(parent) = parent
+            && (self.link || monitor.is_some())
+        {
+            let (link, alias, tag) = (self.link, self.alias, self.tag);
+            parent.with_extra(|extra| {
+                if link {
+                    extra.links.insert(pid, Link::ACTIVE);
+                }
+                if let Some(reference) = monitor {
+                    if let Some(mode) = alias {
+                        extra.aliases.insert(reference, mode);
+                    }
+                    extra
+                        .monitors
+                        .insert(reference, Monitored { target: Target::Pid(pid), pid: Some(pid), tag });
+                }
+            });
+        }
+        newborn.schedule(Place::Back);
+        Ok(pid)
+    }
+}
+
+/// A process that a timer is to start.
+pub(crate) struct Later {
+    future: FutureBox,
+    lineage: Option<Arc<Lineage>>,
+}
+
+impl Later {
+    pub(crate) fn new(future: FutureBox, lineage: Option<Arc<Lineage>>) -> Self {
+        Self { future, lineage }
+    }
+
+    /// Starts it. Runs no code of the program: what cannot be started comes back.
+    pub(crate) fn start(self, shared: &Arc<Shared>) -> Result<(), (Self, SpawnError)> {
+        if let Err(error) = shared.process_begins() {
+            return Err((self, error));
+        }
+        let Some(unborn) = slab::acquire() else {
+            shared.process_ended();
+            return Err((self, SpawnError::ProcessLimit { limit: crate::pid::INDEX_LIMIT as usize }));
+        };
+        let birth = Birth {
+            lineage: self.lineage,
+            extra: None,
+            bound: None,
+            priority: Priority::Normal,
+            trap_exit: false,
+        };
+        unborn.begin(RuntimePtr::of(shared), self.future, birth).schedule(Place::Back);
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! An alarm: the time limit of a future, as cheap as it can be where it is polled.
+//!
+//! In a process, with the process' own waker and no other alarm set, it is a lazy deadline: two words in the block. Under
+//! `join!` and the like, beside another alarm, or outside of processes, it is an entry of its own in the wheel.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::pid::Pid;
+use crate::raw::pcb::Owner;
+use crate::runtime::{self, Shared};
+use crate::time::Instant;
+use crate::timeout::Timeout;
+use crate::timer::wheel::Key;
+
+/// From here on a time limit is taken from the coarse clock, which is a fifth of the price: it may then be late by one
+/// tick of the kernel (4 ms), which nobody notices in half a second. Never early.
+const COARSE: Duration = Duration::from_millis(500);
+
+/// See the module. Begins with its first poll.
+pub(crate) struct Alarm {
+    when: When,
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+enum When {
+    After(Timeout),
+    At(Instant),
+}
+
+enum State {
+    Unset,
+    Lazy { pid: Pid, at: u64 },
+    Entry(Box<Entry>),
+    Rang,
+}
+
+/// An entry in the wheel of this runtime, for this tick.
+struct Entry {
+    shared: Arc<Shared>,
+    key: Key,
+    at: u64,
+}
+
+impl Alarm {
+    pub(crate) fn new(timeout: Timeout) -> Self {
+        Self { when: When::After(timeout), state: State::Unset }
+    }
+
+    pub(crate) fn until(at: Instant) -> Self {
+        Self { when: When::At(at), state: State::Unset }
+    }
+
+    /// Ready when the time has come, and from then on.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let When::After(Timeout::Infinity) = self.when {
+            return Poll::Pending;
+        }
+        self.poll_limit(cx)
+    }
+
+    fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.state {
+            State::Unset => self.set(cx),
+            State::Rang => Poll::Ready(()),
+            State::Lazy { pid, at } => {
+                let (pid, at) = (*pid, *at);
+                let owner = Owner::current().filter(|owner| owner.pid() == pid);
+                match owner {
+                    Some(owner) if owner.shared().now().tick() >= at => self.ring(),
+                    Some(owner) if owner.pcb().is_own_waker(cx.waker()) => Poll::Pending,
+                    // The future has moved: to another process, or below a `join!`.
+                    _ => {
+                        self.silence();
+                        self.enter(cx, runtime::current(), at)
+                    }
+                }
+            }
+            State::Entry(entry) => {
+                let Entry { shared, key, at } = &**entry;
+                if shared.now().tick() >= *at || !shared.timers.rewake(*key, cx.waker()) {
+                    self.ring()
+                } else {
+                    Poll::Pending
+                }
+            }
+        }
+    }
+
+    fn ring(&mut self) -> Poll<()> {
+        self.silence();
+        self.state = State::Rang;
+        Poll::Ready(())
+    }
+
+    #[inline]
+    fn set(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let owner = Owner::current();
+        let now = |coarse: bool| match owner {
+            Some(owner) if coarse => owner.shared().now_coarse(),
+            Some(owner) => owner.shared().now(),
+            None => runtime::with_current(Shared::now),
+        };
+        let at = match self.when {
+            When::After(Timeout::Infinity) => return Poll::Pending,
+            When::After(Timeout::After(Duration::ZERO)) => return self.ring(),
+            When::After(Timeout::After(after)) => now(after >= COARSE) + after,
+            When::At(at) if at <= now(false) => return self.ring(),
+            When::At(at) => at,
+        };
+        let at = at.tick_after();
+        if let Some(owner) = owner {
+            let pcb = owner.pcb();
+            if pcb.is_own_waker(cx.waker()) && !pcb.deadline.is_set() {
+                let pid = owner.pid();
+                if let Some(entry) = pcb.deadline.set(pid.generation(), at) {
+                    owner.shared().timers.watch(owner.shared(), pid, entry);
+                }
+                self.state = State::Lazy { pid, at };
+                return Poll::Pending;
+            }
+        }
+        self.enter(cx, runtime::current(), at)
+    }
+
+    #[cold]
+    fn enter(&mut self, cx: &Context<'_>, shared: Arc<Shared>, at: u64) -> Poll<()> {
+        let key = shared.timers.wake(&shared, cx.waker().clone(), at);
+        self.state = State::Entry(Box::new(Entry { shared, key, at }));
+        Poll::Pending
+    }
+
+    /// The time limit it was made with.
+    pub(crate) fn after(&self) -> Option<Duration> {
+        match self.when {
+            When::After(Timeout::After(after)) => Some(after),
+            When::After(Timeout::Infinity) | When::At(_) => None,
+        }
+    }
+
+    /// Takes back what was set.
+    #[inline(always)]
+    pub(crate) fn silence(&mut self) {
+        if !matches!(self.state, State::Unset | State::Rang) {
+            self.take_back();
+        }
+    }
+
+    fn take_back(&mut self) {
+        match std::mem::replace(&mut self.state, State::Unset) {
+            State::Lazy { pid, at } => {
+                // Elsewhere than in its process the future cannot clear the deadline: the process wakes once for nothing,
+                // and until then its other alarms are entries.
+                if let Some(owner) = Owner::current()
+                    && owner.pid() == pid
+                {
+                    owner.pcb().deadline.clear(at);
+                }
+            }
+            State::Entry(entry) => {
+                entry.shared.timers.cancel(entry.key);
+            }
+            State::Unset | State::Rang => {}
+        }
+    }
+}
+
+impl Drop for Alarm {
+    #[inline]
+    fn drop(&mut self) {
+        self.silence();
+    }
+}

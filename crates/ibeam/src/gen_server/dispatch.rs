@@ -1,0 +1,95 @@
+//! From a message to its handler, for messages that the macro's match does not know.
+
+use std::any::Any;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use ibeam_runtime::__private::Meta;
+use ibeam_runtime::process::{self, Key};
+use ibeam_runtime::{CallFrom, ExitReason, Message};
+
+use super::{GenServer, HandleCall, HandleCast, HandleInfo, Next};
+
+/// The handler that travels with a request: boxed per message, which a match of the macro's is not.
+pub struct Handler<S>(pub(crate) HandlerFn<S>);
+
+type HandlerFn<S> = for<'a> fn(&'a mut S, Message) -> Pin<Box<dyn Future<Output = Next> + Send + 'a>>;
+
+/// What is attached to a call with a `Q` for an `S`.
+pub struct CallMeta<S, Q>(PhantomData<fn(S, Q)>);
+
+impl<S: HandleCall<Q>, Q: Send + 'static> Meta for CallMeta<S, Q> {
+    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(|server, message| {
+        Box::pin(async move {
+            match crate::__private::take_call::<S, Q>(message) {
+                Ok((request, from)) => crate::__private::handle_call(server, request, from).await,
+                Err(message) => other(server, message).await,
+            }
+        })
+    }));
+}
+
+/// What is attached to a cast of a `Q` for an `S`.
+pub struct CastMeta<S, Q>(PhantomData<fn(S, Q)>);
+
+impl<S: HandleCast<Q>, Q: Send + 'static> Meta for CastMeta<S, Q> {
+    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(|server, message| {
+        Box::pin(async move {
+            match crate::__private::take_cast::<S, Q>(message) {
+                Ok(request) => server.handle_cast(request).await,
+                Err(message) => other(server, message).await,
+            }
+        })
+    }));
+}
+
+/// What is attached to a `Q` that is sent to an `S` by its reference.
+pub struct InfoMeta<S, Q>(PhantomData<fn(S, Q)>);
+
+impl<S: HandleInfo<Q>, Q: Send + 'static> Meta for InfoMeta<S, Q> {
+    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(|server, message| {
+        Box::pin(async move {
+            match message.downcast_as::<Q, Self>() {
+                Ok(message) => HandleInfo::handle_info(server, message).await,
+                Err(message) => other(server, message).await,
+            }
+        })
+    }));
+}
+
+/// Asks a server to stop. The call has no reply: it ends with the server.
+pub(super) struct StopRequest(pub(super) ExitReason);
+
+/// The calls that wait for this server's end.
+const STOPPERS: Key<Vec<CallFrom<()>>> = Key::new("$stoppers");
+
+/// Requests of the library's own, calls that nobody handles, and plain messages.
+pub(crate) async fn other<S: GenServer>(server: &mut S, message: Message) -> Next {
+    let message = match message.take_call::<StopRequest, ()>() {
+        Ok((StopRequest(reason), from)) => {
+            let mut stoppers = process::take(STOPPERS).unwrap_or_default();
+            stoppers.push(from);
+            process::put(STOPPERS, stoppers);
+            return Next::stop(reason);
+        }
+        Err(message) => message,
+    };
+    if message.is_call() {
+        // Dropping it tells the caller.
+        log_unexpected::<S>(&message);
+        return Next::go_on();
+    }
+    GenServer::handle_info(server, message).await
+}
+
+pub(super) fn log_unexpected<S>(message: &Message) {
+    tracing::error!(
+        target: "ibeam::gen_server",
+        server = std::any::type_name::<S>(),
+        pid = %process::self_pid(),
+        name = process::name().map(tracing::field::display),
+        ?message,
+        "unexpected message"
+    );
+}

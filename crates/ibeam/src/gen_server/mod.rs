@@ -1,0 +1,204 @@
+//! GenServer: a process that holds state and answers requests, one after the other.
+//!
+//! # When to use it, and when not
+//! For what must be done one at a time: state that many share, a resource with one owner, a protocol with steps. Not to
+//! organise code: a plain function needs no process, and one server that everything goes through is a bottleneck. State that
+//! is mostly read belongs into a table, work that only has to be done into a task.
+//!
+//! # Two ways to write one
+//! [`#[gen_server]`](macro@crate::gen_server) on an `impl` block makes a server of its functions, with a typed client. By
+//! hand, a server implements [`GenServer`] and, for each request type, [`HandleCall`] or [`HandleCast`]:
+//!
+//! ```
+//! use ibeam::prelude::*;
+//!
+//! struct Stack(Vec<i64>);
+//! struct Push(i64);
+//! struct Pop;
+//!
+//! impl GenServer for Stack {
+//!     type Args = ();
+//!     async fn init((): ()) -> Init<Self> {
+//!         Init::ok(Stack(Vec::new()))
+//!     }
+//! }
+//!
+//! impl HandleCast<Push> for Stack {
+//!     async fn handle_cast(&mut self, Push(item): Push) -> Next {
+//!         self.0.push(item);
+//!         Next::go_on()
+//!     }
+//! }
+//!
+//! impl HandleCall<Pop> for Stack {
+//!     type Reply = Option<i64>;
+//!     async fn handle_call(&mut self, _: Pop, _: CallFrom<Option<i64>>) -> Reply<Option<i64>> {
+//!         Reply::now(self.0.pop())
+//!     }
+//! }
+//!
+//! Runtime::new().block_on(async {
+//!     let stack = Stack::start(()).await.unwrap();
+//!     stack.cast(Push(1));
+//!     stack.cast(Push(2));
+//!     assert_eq!(stack.call(Pop).await, Ok(Some(2)));
+//! });
+//! ```
+//!
+//! # The life of a server
+//! ```text
+//! start ──▶ init ──▶ message ──▶ callback ──▶ message ──▶ … ──▶ terminate ──▶ gone
+//!             │                     │
+//!             └ stop, ignore        └ continue, timeout, hibernate, stop; panic, exit
+//! ```
+//!
+//! | what happens | `terminate` runs | the process exits with |
+//! |---|---|---|
+//! | a callback returns stop | yes | its reason |
+//! | a callback panics, or calls [`exit`](crate::process::exit) | yes, with the state as the callback left it | the panic, or that reason |
+//! | the parent exits, and the server traps exits | yes | the parent's reason |
+//! | [`ServerRef::stop`] | yes | its reason |
+//! | an exit signal, not trapped | no | its reason |
+//! | `init` stops, panics or ignores | no | its reason; normal when it ignores |
+
+mod dispatch;
+mod outcome;
+mod run;
+mod server_ref;
+mod start;
+
+use std::future::Future;
+
+use ibeam_runtime::{CallFrom, ExitReason, Message};
+
+pub(crate) use dispatch::other;
+pub use dispatch::{CallMeta, CastMeta, Handler, InfoMeta};
+pub use outcome::{Continue, Init, Next, OrExit, Reply};
+pub use server_ref::{Call, ServerRef};
+pub use start::{Start, StartError};
+
+use crate::supervisor::ChildSpec;
+
+/// A server: what it starts from, and what it does besides answering requests. See the [module](self).
+///
+/// # Erlang/OTP
+/// The behaviour `gen_server`. Requests are types with a handler each ([`HandleCall`], [`HandleCast`]), not terms.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a GenServer",
+    note = "put `#[gen_server]` on its `impl` block, or implement `GenServer` for it"
+)]
+pub trait GenServer: Sized + Send + 'static {
+    /// What [`init`](Self::init) is given.
+    type Args: Send + 'static;
+
+    /// Makes the state, in the new process. Whoever starts the server waits until this returns.
+    fn init(args: Self::Args) -> impl Future<Output = Init<Self>> + Send;
+
+    /// One message. The macro overrides this with a match over the server's own messages.
+    #[doc(hidden)]
+    fn dispatch(&mut self, message: Message) -> impl Future<Output = Next> + Send {
+        crate::__private::dispatch_other(self, message)
+    }
+
+    /// A message that is no request of this server's. By default it is logged, and dropped.
+    ///
+    /// # Erlang/OTP
+    /// `handle_info/2`.
+    fn handle_info(&mut self, message: Message) -> impl Future<Output = Next> + Send {
+        dispatch::log_unexpected::<Self>(&message);
+        async { Next::go_on() }
+    }
+
+    /// No message came within the time that the last callback gave: see [`Next::timeout`].
+    ///
+    /// # Erlang/OTP
+    /// `handle_info(timeout, State)`.
+    fn handle_timeout(&mut self) -> impl Future<Output = Next> + Send {
+        async { Next::go_on() }
+    }
+
+    /// The work that `init` or a callback has put before the next message: see [`Next::then`].
+    ///
+    /// # Erlang/OTP
+    /// `handle_continue/2`.
+    fn handle_continue(&mut self, work: Continue) -> impl Future<Output = Next> + Send {
+        tracing::error!(target: "ibeam::gen_server", server = std::any::type_name::<Self>(), ?work, "has no `handle_continue`");
+        async { Next::go_on() }
+    }
+
+    /// The last callback: see the [module](self) for when it runs. The state is dropped after it in any case.
+    ///
+    /// # Erlang/OTP
+    /// `terminate/2`.
+    fn terminate(&mut self, reason: &ExitReason) -> impl Future<Output = ()> + Send {
+        let _ = reason;
+        async {}
+    }
+
+    /// A server that is to be started, not linked to the caller.
+    fn start(args: Self::Args) -> Start<Self> {
+        Start::new(args, false)
+    }
+
+    /// A server that is to be started and linked to the calling process.
+    fn start_link(args: Self::Args) -> Start<Self> {
+        Start::new(args, true)
+    }
+
+    /// How a supervisor starts this server; each start begins with a copy of `args`.
+    fn child(args: Self::Args) -> ChildSpec
+    where
+        Self::Args: Clone + Sync,
+    {
+        let id = std::any::type_name::<Self>();
+        ChildSpec::server(id, move || Self::start_link(args.clone()))
+    }
+}
+
+/// Answers requests of type `Q`: [`ServerRef::call`].
+///
+/// # Erlang/OTP
+/// A clause of `handle_call/3`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not answer calls with `{Q}`",
+    note = "implement `HandleCall<{Q}>` for `{Self}`, or make it a `#[call]` of its `#[gen_server]` block"
+)]
+pub trait HandleCall<Q: Send + 'static>: GenServer {
+    /// What comes back.
+    type Reply: Send + 'static;
+
+    /// Handles a request. `from` is for replies that come later, from wherever; who replies with [`Reply::now`] needs it not.
+    fn handle_call(
+        &mut self,
+        request: Q,
+        from: CallFrom<Self::Reply>,
+    ) -> impl Future<Output = Reply<Self::Reply>> + Send;
+}
+
+/// Handles requests of type `Q` that have no reply: [`ServerRef::cast`].
+///
+/// # Erlang/OTP
+/// A clause of `handle_cast/2`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle casts of `{Q}`",
+    note = "implement `HandleCast<{Q}>` for `{Self}`, or make it a `#[cast]` of its `#[gen_server]` block"
+)]
+pub trait HandleCast<Q: Send + 'static>: GenServer {
+    /// Handles a request.
+    fn handle_cast(&mut self, request: Q) -> impl Future<Output = Next> + Send;
+}
+
+/// Handles messages of type `Q` that are sent with [`ServerRef::send`].
+///
+/// The same type sent to the server's pid arrives in [`GenServer::handle_info`], unless the server is made by the macro.
+///
+/// # Erlang/OTP
+/// A clause of `handle_info/2`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no handler for messages of type `{Q}`",
+    note = "implement `HandleInfo<{Q}>` for `{Self}`, or make it an `#[info]` of its `#[gen_server]` block"
+)]
+pub trait HandleInfo<Q: Send + 'static>: GenServer {
+    /// Handles a message.
+    fn handle_info(&mut self, message: Q) -> impl Future<Output = Next> + Send;
+}

@@ -1,0 +1,80 @@
+//! Erlang/OTP and the process model of Elixir, for Rust.
+//!
+//! Light processes that share nothing, are linked, monitored and supervised, and the behaviours that programs are built
+//! from. Every concept has OTP's name and OTP's semantics; where they differ, the item says so under "Erlang/OTP".
+//!
+//! ```
+//! use ibeam::prelude::*;
+//!
+//! pub struct Counter {
+//!     value: i64,
+//! }
+//!
+//! #[gen_server]
+//! impl Counter {
+//!     async fn init(start: i64) -> Init<Self> {
+//!         Init::ok(Counter { value: start })
+//!     }
+//!
+//!     /// Adds `by` and returns the new value.
+//!     #[call]
+//!     async fn increment(&mut self, by: i64) -> i64 {
+//!         self.value += by;
+//!         self.value
+//!     }
+//!
+//!     #[cast]
+//!     async fn reset(&mut self) {
+//!         self.value = 0;
+//!     }
+//! }
+//!
+//! #[ibeam::main]
+//! async fn main() -> Result<(), ExitReason> {
+//!     let counter = Counter::start_link(40).name("counter").await?;
+//!     assert_eq!(counter.increment(2).await?, 42);
+//!     counter.reset();
+//!     let same = ServerRef::<Counter>::named("counter");
+//!     assert_eq!(same.increment(1).await?, 1);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | for | see |
+//! |---|---|
+//! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
+//! | servers with state | [`gen_server`](mod@gen_server) |
+//! | restarting what crashes | [`supervisor`] |
+//! | runtimes and their settings | [`Runtime`] |
+//! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
+
+// The macros name this crate by its path, in its own documentation and tests too.
+extern crate self as ibeam;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+pub mod gen_server;
+pub mod prelude;
+pub mod supervisor;
+
+#[doc(no_inline)]
+pub use gen_server::{
+    Call, CallMeta, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply,
+    ServerRef, Start, StartError,
+};
+pub use ibeam_macros::{call, cast, gen_server, info, main, receive};
+pub use ibeam_runtime::{
+    Alias, AliasMode, CallError, CallFrom, Destination, Down, Entered, ErrorReason, Exit, ExitReason,
+    Instant, Interval, Message, Metrics, Monitor, Name, NameError, Overflow, PanicReason, Pid, Priority,
+    ReasonValue, Reference, Runtime, RuntimeBuilder, SendError, ShutdownError, SpawnError, TaggedDown,
+    Target, Termination, Timeout, Timer, TimerFired, TrySendError, UndeliveredCounts, Value, inline, metrics,
+    process, sim,
+};
+#[doc(no_inline)]
+pub use supervisor::{ChildSpec, Restart, Shutdown, Strategy, Supervisor};
+
+/// The examples of the README, which are tests here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,11 @@
+//! What most programs use: `use ibeam::prelude::*;`.
+
+pub use crate::gen_server::{
+    Call, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply, ServerRef,
+    StartError,
+};
+pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Strategy, Supervisor};
+pub use crate::{
+    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, Pid, Reference, Runtime,
+    Timeout, Timer, TimerFired, gen_server, process, receive,
+};

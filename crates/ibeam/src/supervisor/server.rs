@@ -1,0 +1,314 @@
+//! The supervisor's process: a server that traps exits.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ibeam_runtime::process::{self, receive_with};
+use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Message, Pid};
+
+use super::child_spec::{ChildId, ChildSpec, Restart, Shutdown};
+use super::intensity::Intensity;
+use super::{ChildError, ChildInfo, StartChildError, Strategy, Supervisor};
+use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError};
+
+/// # Invariants
+/// 1. A child's process is in `by_pid` from its start until its exit has been handled; two starts of one child never overlap.
+/// 2. `order` holds the keys of the children as they were added; keys are never reused.
+pub(super) struct Supervising {
+    intensity: Intensity,
+    children: HashMap<u64, Child>,
+    by_pid: HashMap<Pid, u64>,
+    by_id: HashMap<ChildId, u64>,
+    next_key: u64,
+}
+
+struct Child {
+    spec: ChildSpec,
+    pid: Option<Pid>,
+}
+
+pub(super) struct StartChild(pub(super) ChildSpec);
+pub(super) struct TerminateChild(pub(super) ChildId);
+pub(super) struct WhichChildren;
+/// To the supervisor itself: a restart that failed is to be tried again.
+struct Retry(u64);
+
+/// What the exit of a child asks for. Decided without a process, so that it can be tested as a table.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+enum AfterExit {
+    Restart,
+    KeepWithoutProcess,
+    Forget,
+}
+
+fn after_exit(restart: Restart, reason: &ExitReason) -> AfterExit {
+    match restart {
+        Restart::Permanent => AfterExit::Restart,
+        Restart::Transient if reason.is_abnormal() => AfterExit::Restart,
+        Restart::Transient => AfterExit::KeepWithoutProcess,
+        Restart::Temporary => AfterExit::Forget,
+    }
+}
+
+impl GenServer for Supervising {
+    type Args = Supervisor;
+
+    async fn init(supervisor: Supervisor) -> Init<Self> {
+        process::trap_exit(true);
+        let Supervisor { strategy: Strategy::OneForOne, intensity, children, .. } = supervisor;
+        let mut this = Self {
+            intensity,
+            children: HashMap::new(),
+            by_pid: HashMap::new(),
+            by_id: HashMap::new(),
+            next_key: 0,
+        };
+        for spec in children {
+            if let Err(error) = this.add(spec).await {
+                this.stop_all().await;
+                // As OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
+                return Init::stop(ExitReason::shutdown_with(error.to_string()));
+            }
+        }
+        Init::ok(this)
+    }
+
+    async fn handle_info(&mut self, message: Message) -> Next {
+        let message = match message.downcast::<Exit>() {
+            Ok(Exit { pid, reason }) => return self.exited(pid, &reason).await,
+            Err(message) => message,
+        };
+        match message.downcast::<Retry>() {
+            Ok(Retry(key)) if self.children.get(&key).is_some_and(|child| child.pid.is_none()) => {
+                self.restart(key).await
+            }
+            Ok(_) => Next::go_on(),
+            Err(message) => {
+                tracing::error!(target: "ibeam::supervisor", pid = %process::self_pid(), ?message, "unexpected message");
+                Next::go_on()
+            }
+        }
+    }
+
+    async fn terminate(&mut self, _reason: &ExitReason) {
+        self.stop_all().await;
+    }
+}
+
+impl HandleCall<StartChild> for Supervising {
+    type Reply = Result<Pid, StartChildError>;
+
+    async fn handle_call(
+        &mut self,
+        StartChild(spec): StartChild,
+        _: CallFrom<Self::Reply>,
+    ) -> Reply<Self::Reply> {
+        Reply::now(self.add(spec).await)
+    }
+}
+
+impl HandleCall<TerminateChild> for Supervising {
+    type Reply = Result<(), ChildError>;
+
+    async fn handle_call(
+        &mut self,
+        TerminateChild(id): TerminateChild,
+        _: CallFrom<Self::Reply>,
+    ) -> Reply<Self::Reply> {
+        let Some(&key) = self.by_id.get(&id) else { return Reply::now(Err(ChildError::NotFound { id })) };
+        self.stop(key).await;
+        if self.children[&key].spec.restart == Restart::Temporary {
+            self.forget(key);
+        }
+        Reply::now(Ok(()))
+    }
+}
+
+impl HandleCall<WhichChildren> for Supervising {
+    type Reply = Vec<ChildInfo>;
+
+    async fn handle_call(&mut self, _: WhichChildren, _: CallFrom<Vec<ChildInfo>>) -> Reply<Vec<ChildInfo>> {
+        let info = |key: u64| {
+            let Child { spec, pid } = &self.children[&key];
+            ChildInfo { id: spec.id.clone(), pid: *pid, kind: spec.kind }
+        };
+        Reply::now(self.keys().into_iter().map(info).collect())
+    }
+}
+
+impl Supervising {
+    /// In the order in which the children were added.
+    fn keys(&self) -> Vec<u64> {
+        let mut keys: Vec<_> = self.children.keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    async fn add(&mut self, spec: ChildSpec) -> Result<Pid, StartChildError> {
+        let id = spec.id.clone();
+        if let Some(key) = self.by_id.get(&id) {
+            return Err(match self.children[key].pid {
+                Some(pid) => StartChildError::AlreadyStarted { id, pid },
+                None => StartChildError::AlreadyPresent { id },
+            });
+        }
+        let pid = match start(&spec).await {
+            Ok(pid) => pid,
+            Err(error) => return Err(StartChildError::Start { id, error }),
+        };
+        let key = self.next_key;
+        self.next_key += 1;
+        self.by_id.insert(id, key);
+        self.by_pid.insert(pid, key);
+        self.children.insert(key, Child { spec, pid: Some(pid) });
+        Ok(pid)
+    }
+
+    fn forget(&mut self, key: u64) {
+        if let Some(child) = self.children.remove(&key) {
+            self.by_id.remove(&child.spec.id);
+        }
+    }
+
+    async fn exited(&mut self, pid: Pid, reason: &ExitReason) -> Next {
+        // Somebody else who was linked to the supervisor, or a child that did not start.
+        let Some(key) = self.by_pid.remove(&pid) else { return Next::go_on() };
+        let Some(child) = self.children.get_mut(&key) else { return Next::go_on() };
+        child.pid = None;
+        let spec = &child.spec;
+        if reason.is_abnormal() {
+            tracing::error!(
+                target: "ibeam::supervisor",
+                supervisor = %process::self_pid(),
+                child = %spec.id,
+                %pid,
+                %reason,
+                restart = ?spec.restart,
+                "child `{}` ended: {reason}",
+                spec.id
+            );
+        }
+        match after_exit(spec.restart, reason) {
+            AfterExit::Restart => self.restart(key).await,
+            AfterExit::KeepWithoutProcess => Next::go_on(),
+            AfterExit::Forget => {
+                self.forget(key);
+                Next::go_on()
+            }
+        }
+    }
+
+    async fn restart(&mut self, key: u64) -> Next {
+        let spec = self.children[&key].spec.clone();
+        if !self.intensity.allows_restart(process::now()) {
+            let (max, within) = self.intensity.limits();
+            tracing::error!(
+                target: "ibeam::supervisor",
+                supervisor = %process::self_pid(),
+                child = %spec.id,
+                "more than {max} restarts within {within:?}: the last one would have been that of child `{}`",
+                spec.id
+            );
+            return Next::stop(ExitReason::Shutdown);
+        }
+        match start(&spec).await {
+            Ok(pid) => {
+                self.by_pid.insert(pid, key);
+                self.children.get_mut(&key).expect("looked at above").pid = Some(pid);
+            }
+            Err(StartError::Ignored) => {}
+            Err(error) => {
+                tracing::error!(target: "ibeam::supervisor", child = %spec.id, "child `{}` did not start: {error}", spec.id);
+                // Through the mailbox, so that others are heard in between.
+                process::self_pid().send(Retry(key));
+            }
+        }
+        Next::go_on()
+    }
+
+    async fn stop_all(&mut self) {
+        for key in self.keys().into_iter().rev() {
+            self.stop(key).await;
+        }
+    }
+
+    /// Stops a child's process, if it has one.
+    async fn stop(&mut self, key: u64) {
+        let Some(child) = self.children.get_mut(&key) else { return };
+        let Some(pid) = child.pid.take() else { return };
+        let shutdown = child.spec.effective_shutdown();
+        let id = child.spec.id.clone();
+        self.by_pid.remove(&pid);
+        let reason = shut_down(pid, shutdown).await;
+        if reason.is_abnormal() && !(shutdown == Shutdown::BrutalKill && reason == ExitReason::Killed) {
+            tracing::error!(target: "ibeam::supervisor", child = %id, %pid, %reason, "child `{id}` did not stop as asked: {reason}");
+        }
+    }
+}
+
+async fn start(spec: &ChildSpec) -> Result<Pid, StartError> {
+    (spec.start)().await
+}
+
+/// Ends a linked process as its child spec says; returns why it ended.
+async fn shut_down(pid: Pid, shutdown: Shutdown) -> ExitReason {
+    let monitor = process::monitor(pid);
+    let limit = match shutdown {
+        Shutdown::BrutalKill => Some(Duration::ZERO),
+        Shutdown::Timeout(limit) => Some(limit),
+        Shutdown::Infinity => None,
+    };
+    if shutdown != Shutdown::BrutalKill {
+        process::exit_signal(pid, ExitReason::Shutdown);
+    }
+    let mut ended = receive_with(|message| {
+        message.arm(|down: Down| if down.monitor == monitor { Ok(down.reason) } else { Err(down) })
+    })
+    .since(monitor)
+    .after(limit)
+    .await;
+    if ended.is_none() {
+        process::kill(pid);
+        let down = receive_with(|message| {
+            message.arm(|down: Down| if down.monitor == monitor { Ok(down.reason) } else { Err(down) })
+        });
+        ended = Some(down.since(monitor).await);
+    }
+    // The link has told us too.
+    process::unlink(pid);
+    let exit = receive_with(|message| {
+        message.arm(|exit: Exit| if exit.pid == pid { Ok(exit.reason) } else { Err(exit) })
+    });
+    let by_link = exit.after(Duration::ZERO).await;
+    match ended {
+        // It had ended before it was asked.
+        Some(ExitReason::NoProc) | None => by_link.unwrap_or(ExitReason::NoProc),
+        Some(reason) => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exits_are_answered_as_the_table_says() {
+        use AfterExit::{Forget, KeepWithoutProcess, Restart as Again};
+        let crash = ExitReason::Killed;
+        let cases = [
+            (Restart::Permanent, ExitReason::Normal, Again),
+            (Restart::Permanent, ExitReason::Shutdown, Again),
+            (Restart::Permanent, crash.clone(), Again),
+            (Restart::Transient, ExitReason::Normal, KeepWithoutProcess),
+            (Restart::Transient, ExitReason::Shutdown, KeepWithoutProcess),
+            (Restart::Transient, ExitReason::shutdown_with(1), KeepWithoutProcess),
+            (Restart::Transient, crash.clone(), Again),
+            (Restart::Temporary, ExitReason::Normal, Forget),
+            (Restart::Temporary, crash, Forget),
+        ];
+        for (restart, reason, expected) in cases {
+            assert_eq!(after_exit(restart, &reason), expected, "{restart:?} {reason}");
+        }
+    }
+}
