@@ -197,8 +197,15 @@ impl Threads {
         struct Alive(Arc<Threads>);
         impl Drop for Alive {
             fn drop(&mut self) {
-                *self.0.alive.lock() -= 1;
+                let mut alive = self.0.alive.lock();
+                *alive -= 1;
                 self.0.ended.notify_all();
+                let last = *alive == 0;
+                drop(alive);
+                if last {
+                    // Who stopped the driver may have given up before.
+                    self.0.io.shut_down();
+                }
             }
         }
         *self.alive.lock() += 1;
