@@ -198,35 +198,32 @@ fn attempt(server: &Server, handler: &Handler) -> TokenStream {
         Role::Call { args, reply, from } => {
             let take = quote_spanned!(at(name)=> ::ibeam::__private::take_call::<Self, #request>(message));
             let caller = format_ident!("from", span = Span::mixed_site());
-            let mut vars = locals(args);
-            let mut list: Vec<TokenStream> = vars.iter().map(|local| quote!(#local)).collect();
-            if let Some((index, span)) = from {
-                list.insert(*index, quote_spanned!(Span::call_site().located_at(*span)=> #caller));
+            if from.is_some() {
+                // By the trait's function, where types that do not fit are an error already: one is enough.
+                let asked = format_ident!("request", span = Span::mixed_site());
+                let answer = quote_spanned! {at(name)=>
+                    let key = ::ibeam::CallFrom::key(&#caller);
+                    let reply = <Self as ::ibeam::HandleCall<#request>>::handle_call(self, #asked, #caller).await;
+                    ::ibeam::__private::reply_by_key(key, reply)
+                };
+                (take, vec![asked, caller], answer)
+            } else {
+                let mut vars = locals(args);
+                let call = quote_spanned!(at(name)=> Self::#name(self, #(#vars),*) #wait);
+                let answer = match reply {
+                    CallReply::Value(_) => quote_spanned! {at(name)=>
+                        let reply = #call;
+                        #caller.reply(reply);
+                        ::ibeam::Next::go_on()
+                    },
+                    CallReply::Reply(_) => quote_spanned! {at(name)=>
+                        let reply = #call;
+                        ::ibeam::__private::reply_to(#caller, reply)
+                    },
+                };
+                vars.push(caller);
+                (take, vars, answer)
             }
-            let call = quote_spanned!(at(name)=> Self::#name(self, #(#list),*) #wait);
-            let key = quote!(let key = ::ibeam::CallFrom::key(&#caller););
-            let answer = match (reply, from.is_some()) {
-                (CallReply::Value(_), false) => quote_spanned! {at(name)=>
-                    #caller.reply(#call);
-                    ::ibeam::Next::go_on()
-                },
-                (CallReply::Reply(_), false) => quote_spanned! {at(name)=>
-                    let reply = #call;
-                    ::ibeam::__private::reply_to(#caller, reply)
-                },
-                (CallReply::Value(_), true) => quote_spanned! {at(name)=>
-                    #key
-                    let reply = ::ibeam::Reply::now(#call);
-                    ::ibeam::__private::reply_by_key(key, reply)
-                },
-                (CallReply::Reply(_), true) => quote_spanned! {at(name)=>
-                    #key
-                    let reply = #call;
-                    ::ibeam::__private::reply_by_key(key, reply)
-                },
-            };
-            vars.push(caller);
-            (take, vars, answer)
         }
         Role::Cast { args, next } => {
             let take = quote_spanned!(at(name)=> ::ibeam::__private::take_cast::<Self, #request>(message));
@@ -244,10 +241,11 @@ fn attempt(server: &Server, handler: &Handler) -> TokenStream {
     let found: Vec<_> =
         (0..vars.len()).map(|index| format_ident!("found{index}", span = Span::mixed_site())).collect();
     let pattern = match role {
-        Role::Call { .. } => {
+        Role::Call { from: None, .. } => {
             let (caller, args) = found.split_last().expect("the caller is among them");
             quote!((#request_name(#(#args,)* #rest), #caller))
         }
+        Role::Call { .. } => quote!((#(#found),*)),
         Role::Cast { .. } => quote!(#request_name(#(#found,)* #rest)),
         Role::Info { .. } => quote!(#(#found)*),
     };

@@ -162,7 +162,7 @@ fn a_call_with_a_value_is_answered_in_dispatch() {
     for part in [
         "::ibeam::__private::take_call::<Self, __S_add>(message)",
         "Ok((__S_add(found0, found1,), found2)) => { arg0 = found0; arg1 = found1; from = found2; }",
-        "return { from.reply(Self::add(self, arg0, arg1).await); ::ibeam::Next::go_on() };",
+        "return { let reply = Self::add(self, arg0, arg1).await; from.reply(reply); ::ibeam::Next::go_on() };",
     ] {
         assert!(dispatch.contains(&squeezed(part)), "no {part} in {dispatch}");
     }
@@ -173,17 +173,12 @@ fn a_call_with_a_value_is_answered_in_dispatch() {
 
 #[test]
 fn other_calls_say_whether_there_is_a_reply() {
+    let by_the_trait = "let key = ::ibeam::CallFrom::key(&from); \
+         let reply = <Self as ::ibeam::HandleCall<__S_add> >::handle_call(self, request, from).await; \
+         ::ibeam::__private::reply_by_key(key, reply)";
     for (function, answer) in [
-        (
-            "#[call] fn add(&mut self, by: i64, from: CallFrom<u8>) -> Reply<u8> { r() }",
-            "let key = ::ibeam::CallFrom::key(&from); let reply = Self::add(self, arg0, from); \
-             ::ibeam::__private::reply_by_key(key, reply)",
-        ),
-        (
-            "#[call] fn add(&mut self, from: ibeam::CallFrom<u8>, by: i64) -> u8 { r() }",
-            "let key = ::ibeam::CallFrom::key(&from); let reply = ::ibeam::Reply::now(Self::add(self, from, arg0)); \
-             ::ibeam::__private::reply_by_key(key, reply)",
-        ),
+        ("#[call] fn add(&mut self, by: i64, from: CallFrom<u8>) -> Reply<u8> { r() }", by_the_trait),
+        ("#[call] fn add(&mut self, from: ibeam::CallFrom<u8>, by: i64) -> u8 { r() }", by_the_trait),
         (
             "#[call] async fn add(&mut self, by: i64) -> ibeam::Reply<u8> { r() }",
             "let reply = Self::add(self, arg0).await; ::ibeam::__private::reply_to(from, reply)",
