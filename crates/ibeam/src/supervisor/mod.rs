@@ -55,8 +55,14 @@
 //! More than `max_restarts` restarts within `max_seconds` are too many: the supervisor stops its children and ends with
 //! [`ExitReason::Shutdown`], which is its own supervisor's business then.
 
-mod child_spec;
-mod intensity;
+pub(crate) mod backoff;
+pub(crate) mod child_check;
+pub(crate) mod child_exit;
+pub(crate) mod child_report;
+pub(crate) mod child_spec;
+pub(crate) mod child_start;
+pub(crate) mod child_stop;
+pub(crate) mod intensity;
 mod server;
 
 use std::fmt;
@@ -66,7 +72,12 @@ use std::time::Duration;
 
 use ibeam_runtime::{CallError, ExitReason, Name, Pid, Timeout};
 
-pub use child_spec::{ChildId, ChildSpec, Kind, Restart, Shutdown};
+pub use backoff::Backoff;
+pub use child_check::{SpecError, check_child_specs};
+pub use child_spec::{
+    ChildId, ChildSettings, ChildSpec, IntoChildSpec, Kind, Restart, ServerChild, Shutdown, Significant,
+    StartedChild,
+};
 
 use crate::gen_server::{GenServer, ServerRef, Start, StartError};
 
@@ -80,6 +91,24 @@ pub enum Strategy {
     /// Nobody.
     #[default]
     OneForOne,
+}
+
+/// Does a supervisor end when its significant children have?
+///
+/// Only ends count that are a child's own: one that a supervisor stops, or restarts, ends nobody. A supervisor that ends so stops
+/// its other children and ends with [`ExitReason::Shutdown`].
+///
+/// # Erlang/OTP
+/// The flag `auto_shutdown`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AutoShutdown {
+    /// Never; a significant child is refused.
+    #[default]
+    Never,
+    /// When one of them has ended.
+    AnySignificant,
+    /// When the last of them has ended.
+    AllSignificant,
 }
 
 /// A supervisor that is to be started. See the [module](self).
@@ -115,8 +144,8 @@ impl Supervisor {
     }
 
     /// One more child. Children are started in this order and stopped in the reverse one.
-    pub fn child(mut self, child: ChildSpec) -> Self {
-        self.children.push(child);
+    pub fn child(mut self, child: impl IntoChildSpec) -> Self {
+        self.children.push(child.into_child_spec());
         self
     }
 
@@ -282,7 +311,8 @@ impl SupervisorRef {
     ///
     /// # Erlang/OTP
     /// `supervisor:start_child/2`.
-    pub async fn start_child(&self, child: ChildSpec) -> Result<Pid, StartChildError> {
+    pub async fn start_child(&self, child: impl IntoChildSpec + Send) -> Result<Pid, StartChildError> {
+        let child = child.into_child_spec();
         let started = self.server.call(StartChild(child)).timeout(Timeout::Infinity).await;
         started.unwrap_or_else(|error| Err(StartChildError::Call(error)))
     }

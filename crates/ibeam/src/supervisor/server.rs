@@ -1,15 +1,17 @@
 //! The supervisor's process: a server that traps exits.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use ibeam_runtime::process::{self, receive_with};
-use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Message, Pid};
+use ibeam_runtime::process;
+use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Pid};
 
-use super::child_spec::{ChildId, ChildSpec, Restart, Shutdown};
+use super::child_exit::{AfterExit, after_exit, ended_as_asked};
+use super::child_spec::{ChildId, ChildSpec, Restart};
+use super::child_start::start;
+use super::child_stop;
 use super::intensity::Intensity;
 use super::{ChildError, ChildInfo, StartChildError, Strategy, Supervisor};
-use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError};
+use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply};
 
 /// # Invariants
 /// 1. A child's process is in `by_pid` from its start until its exit has been handled; two starts of one child never overlap.
@@ -32,24 +34,6 @@ pub(super) struct TerminateChild(pub(super) ChildId);
 pub(super) struct WhichChildren;
 /// To the supervisor itself: a restart that failed is to be tried again.
 struct Retry(u64);
-
-/// What the exit of a child asks for. Decided without a process, so that it can be tested as a table.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-enum AfterExit {
-    Restart,
-    KeepWithoutProcess,
-    Forget,
-}
-
-fn after_exit(restart: Restart, reason: &ExitReason) -> AfterExit {
-    match restart {
-        Restart::Permanent => AfterExit::Restart,
-        Restart::Transient if reason.is_abnormal() => AfterExit::Restart,
-        Restart::Transient => AfterExit::KeepWithoutProcess,
-        Restart::Temporary => AfterExit::Forget,
-    }
-}
 
 impl GenServer for Supervising {
     type Args = Supervisor;
@@ -118,7 +102,7 @@ impl HandleCall<TerminateChild> for Supervising {
     ) -> Reply<Self::Reply> {
         let Some(&key) = self.by_id.get(&id) else { return Reply::now(Err(ChildError::NotFound { id })) };
         self.stop(key).await;
-        if self.children[&key].spec.restart == Restart::Temporary {
+        if self.children[&key].spec.settings.restart == Restart::Temporary {
             self.forget(key);
         }
         Reply::now(Ok(()))
@@ -131,7 +115,7 @@ impl HandleCall<WhichChildren> for Supervising {
     async fn handle_call(&mut self, _: WhichChildren, _: CallFrom<Vec<ChildInfo>>) -> Reply<Vec<ChildInfo>> {
         let info = |key: u64| {
             let Child { spec, pid } = &self.children[&key];
-            ChildInfo { id: spec.id.clone(), pid: *pid, kind: spec.kind }
+            ChildInfo { id: spec.settings.id.clone(), pid: *pid, kind: spec.settings.kind }
         };
         Reply::now(self.keys().into_iter().map(info).collect())
     }
@@ -146,7 +130,7 @@ impl Supervising {
     }
 
     async fn add(&mut self, spec: ChildSpec) -> Result<Pid, StartChildError> {
-        let id = spec.id.clone();
+        let id = spec.settings.id.clone();
         if let Some(key) = self.by_id.get(&id) {
             return Err(match self.children[key].pid {
                 Some(pid) => StartChildError::AlreadyStarted { id, pid },
@@ -154,20 +138,22 @@ impl Supervising {
             });
         }
         let pid = match start(&spec).await {
-            Ok(pid) => pid,
+            Ok(started) => started.pid,
             Err(error) => return Err(StartChildError::Start { id, error }),
         };
         let key = self.next_key;
         self.next_key += 1;
         self.by_id.insert(id, key);
-        self.by_pid.insert(pid, key);
-        self.children.insert(key, Child { spec, pid: Some(pid) });
-        Ok(pid)
+        if let Some(pid) = pid {
+            self.by_pid.insert(pid, key);
+        }
+        self.children.insert(key, Child { spec, pid });
+        Ok(pid.expect("replaced soon"))
     }
 
     fn forget(&mut self, key: u64) {
         if let Some(child) = self.children.remove(&key) {
-            self.by_id.remove(&child.spec.id);
+            self.by_id.remove(&child.spec.settings.id);
         }
     }
 
@@ -181,17 +167,17 @@ impl Supervising {
             tracing::error!(
                 target: "ibeam::supervisor",
                 supervisor = %process::self_pid(),
-                child = %spec.id,
+                child = %spec.settings.id,
                 %pid,
                 %reason,
-                restart = ?spec.restart,
+                restart = ?spec.settings.restart,
                 "child `{}` ended: {reason}",
-                spec.id
+                spec.settings.id
             );
         }
-        match after_exit(spec.restart, reason) {
+        match after_exit(spec.settings.restart, reason) {
             AfterExit::Restart => self.restart(key).await,
-            AfterExit::KeepWithoutProcess => Next::go_on(),
+            AfterExit::Keep => Next::go_on(),
             AfterExit::Forget => {
                 self.forget(key);
                 Next::go_on()
@@ -206,20 +192,21 @@ impl Supervising {
             tracing::error!(
                 target: "ibeam::supervisor",
                 supervisor = %process::self_pid(),
-                child = %spec.id,
+                child = %spec.settings.id,
                 "more than {max} restarts within {within:?}: the last one would have been that of child `{}`",
-                spec.id
+                spec.settings.id
             );
             return Next::stop(ExitReason::Shutdown);
         }
         match start(&spec).await {
-            Ok(pid) => {
-                self.by_pid.insert(pid, key);
-                self.children.get_mut(&key).expect("looked at above").pid = Some(pid);
+            Ok(started) => {
+                if let Some(pid) = started.pid {
+                    self.by_pid.insert(pid, key);
+                }
+                self.children.get_mut(&key).expect("looked at above").pid = started.pid;
             }
-            Err(StartError::Ignored) => {}
             Err(error) => {
-                tracing::error!(target: "ibeam::supervisor", child = %spec.id, "child `{}` did not start: {error}", spec.id);
+                tracing::error!(target: "ibeam::supervisor", child = %spec.settings.id, "child `{}` did not start: {error}", spec.settings.id);
                 // Through the mailbox, so that others are heard in between.
                 process::self_pid().send(Retry(key));
             }
@@ -237,78 +224,13 @@ impl Supervising {
     async fn stop(&mut self, key: u64) {
         let Some(child) = self.children.get_mut(&key) else { return };
         let Some(pid) = child.pid.take() else { return };
-        let shutdown = child.spec.effective_shutdown();
-        let id = child.spec.id.clone();
+        let shutdown = child.spec.settings.shutdown();
+        let id = child.spec.settings.id.clone();
+        let restart = child.spec.settings.restart;
         self.by_pid.remove(&pid);
-        let reason = shut_down(pid, shutdown).await;
-        if reason.is_abnormal() && !(shutdown == Shutdown::BrutalKill && reason == ExitReason::Killed) {
+        let reason = child_stop::stop(pid, shutdown).await;
+        if !ended_as_asked(restart, shutdown, &reason) {
             tracing::error!(target: "ibeam::supervisor", child = %id, %pid, %reason, "child `{id}` did not stop as asked: {reason}");
-        }
-    }
-}
-
-async fn start(spec: &ChildSpec) -> Result<Pid, StartError> {
-    (spec.start)().await
-}
-
-/// Ends a linked process as its child spec says; returns why it ended.
-async fn shut_down(pid: Pid, shutdown: Shutdown) -> ExitReason {
-    let monitor = process::monitor(pid);
-    let limit = match shutdown {
-        Shutdown::BrutalKill => Some(Duration::ZERO),
-        Shutdown::Timeout(limit) => Some(limit),
-        Shutdown::Infinity => None,
-    };
-    if shutdown != Shutdown::BrutalKill {
-        process::exit_signal(pid, ExitReason::Shutdown);
-    }
-    let mut ended = receive_with(|message| {
-        message.arm(|down: Down| if down.monitor == monitor { Ok(down.reason) } else { Err(down) })
-    })
-    .since(monitor)
-    .after(limit)
-    .await;
-    if ended.is_none() {
-        process::kill(pid);
-        let down = receive_with(|message| {
-            message.arm(|down: Down| if down.monitor == monitor { Ok(down.reason) } else { Err(down) })
-        });
-        ended = Some(down.since(monitor).await);
-    }
-    // The link has told us too.
-    process::unlink(pid);
-    let exit = receive_with(|message| {
-        message.arm(|exit: Exit| if exit.pid == pid { Ok(exit.reason) } else { Err(exit) })
-    });
-    let by_link = exit.after(Duration::ZERO).await;
-    match ended {
-        // It had ended before it was asked.
-        Some(ExitReason::NoProc) | None => by_link.unwrap_or(ExitReason::NoProc),
-        Some(reason) => reason,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exits_are_answered_as_the_table_says() {
-        use AfterExit::{Forget, KeepWithoutProcess, Restart as Again};
-        let crash = ExitReason::Killed;
-        let cases = [
-            (Restart::Permanent, ExitReason::Normal, Again),
-            (Restart::Permanent, ExitReason::Shutdown, Again),
-            (Restart::Permanent, crash.clone(), Again),
-            (Restart::Transient, ExitReason::Normal, KeepWithoutProcess),
-            (Restart::Transient, ExitReason::Shutdown, KeepWithoutProcess),
-            (Restart::Transient, ExitReason::shutdown_with(1), KeepWithoutProcess),
-            (Restart::Transient, crash.clone(), Again),
-            (Restart::Temporary, ExitReason::Normal, Forget),
-            (Restart::Temporary, crash, Forget),
-        ];
-        for (restart, reason, expected) in cases {
-            assert_eq!(after_exit(restart, &reason), expected, "{restart:?} {reason}");
         }
     }
 }
