@@ -9,6 +9,7 @@ use ibeam_runtime::{CallError, ExitReason, Name, NameError, Overflow, Pid, Prior
 
 use super::run::run;
 use super::{GenServer, ServerRef};
+use crate::supervisor::StartedChild;
 
 /// A server that is to be started: options, then `.await`.
 ///
@@ -72,6 +73,12 @@ impl<S: GenServer> Start<S> {
     pub fn label(mut self, label: impl Into<std::sync::Arc<str>>) -> Self {
         self.spawn = self.spawn.label(label);
         self
+    }
+
+    /// As a supervisor starts it.
+    pub(crate) async fn start_child(self) -> Result<StartedChild, StartError> {
+        let server = self.start().await?;
+        Ok(StartedChild::running(server.pid().expect("a server that was just started has a pid")))
     }
 
     async fn start(self) -> Result<ServerRef<S>, StartError> {
