@@ -75,6 +75,6 @@ pub use timeout::Timeout;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::process::catch_exit;
+    pub use crate::process::{catch_exit, catch_failure};
     pub use crate::raw::node::{Meta, NoMeta};
 }

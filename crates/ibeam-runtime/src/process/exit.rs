@@ -159,17 +159,25 @@ fn finish_some_orphans(owner: Owner) {
 /// Runs `future`; if it panics or exits, that is the outcome, and the process is bound to end soon: calls that it drops from
 /// here on end with its reason. For behaviours, which have last words to say.
 pub fn catch_exit<F: Future>(future: F) -> CatchExit<F> {
-    CatchExit::new(future)
+    CatchExit::new(future, false)
 }
 
-/// The reason that the process is bound to end with, now that its unwinding has been caught. A signal's is passed on: there
-/// are no last words.
+/// As [`catch_exit`], for a process that goes on after that, as a supervisor does whose child's start function panics: calls
+/// that were dropped on the way end without a reply.
+pub fn catch_failure<F: Future>(future: F) -> CatchExit<F> {
+    CatchExit::new(future, true)
+}
+
+/// The reason that the process is bound to end with, unless it goes on, now that its unwinding has been caught. A signal's is
+/// passed on: there are no last words.
 #[cold]
-pub(crate) fn caught(payload: Box<dyn Any + Send>) -> ExitReason {
+pub(crate) fn caught(payload: Box<dyn Any + Send>, goes_on: bool) -> ExitReason {
     if payload.is::<Doomed>() {
         panic::resume_unwind(payload);
     }
-    if let Some(owner) = Owner::current() {
+    if let Some(owner) = Owner::current()
+        && !goes_on
+    {
         owner.set_bits(|bits| bits.with_fated(true));
     }
     match unwound(payload) {

@@ -40,10 +40,10 @@ use std::fmt;
 
 pub use call::{Call, CallError, CallFrom};
 pub use dictionary::{Key, get, get_or, keys, put, take};
-#[doc(hidden)]
-pub use exit::catch_exit;
 pub use exit::exit;
 pub(crate) use exit::{abandon, install_panic_hook, unwound_message as exit_message};
+#[doc(hidden)]
+pub use exit::{catch_exit, catch_failure};
 pub use info::{Activity, ProcessInfo, Status, info, label, list, parent, set_activity, set_label};
 pub use lineage::{Ancestor, ancestors, callers};
 pub use links::{Exit, exit_signal, kill, link, trap_exit, unlink};

@@ -12,11 +12,13 @@ use crate::process::exit;
 #[must_use = "nothing runs until it is awaited"]
 pub struct CatchExit<F> {
     future: F,
+    goes_on: bool,
 }
 
 impl<F> CatchExit<F> {
-    pub(crate) fn new(future: F) -> Self {
-        Self { future }
+    /// `goes_on`: the process is not bound to end because of what was caught.
+    pub(crate) fn new(future: F, goes_on: bool) -> Self {
+        Self { future, goes_on }
     }
 }
 
@@ -25,13 +27,14 @@ impl<F: Future> Future for CatchExit<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let goes_on = self.goes_on;
         // SAFETY: the field is pinned whenever the whole is: nothing moves it out, and there is no `Drop` and no `Unpin` of
         // the whole's own.
         let future = unsafe { self.map_unchecked_mut(|this| &mut this.future) };
         // Unwind safety: who catches drops the future, and is told by this type's docs not to poll it again.
         match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(polled) => polled.map(Ok),
-            Err(payload) => Poll::Ready(Err(exit::caught(payload))),
+            Err(payload) => Poll::Ready(Err(exit::caught(payload, goes_on))),
         }
     }
 }

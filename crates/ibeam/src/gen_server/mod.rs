@@ -77,7 +77,7 @@ pub use outcome::{Continue, Init, Next, OrExit, Reply};
 pub use server_ref::{Call, ServerRef};
 pub use start::{Start, StartError};
 
-use crate::supervisor::ChildSpec;
+use crate::supervisor::ServerChild;
 
 /// A server: what it starts from, and what it does besides answering requests. See the [module](self).
 ///
@@ -145,13 +145,16 @@ pub trait GenServer: Sized + Send + 'static {
         Start::new(args, true)
     }
 
-    /// How a supervisor starts this server; each start begins with a copy of `args`.
-    fn child(args: Self::Args) -> ChildSpec
+    /// This server as a supervisor's child: its id is the type's name, the rest the defaults of [`ChildSpec`](crate::ChildSpec);
+    /// each start begins with a copy of `args`. A server that is to have other defaults overrides this.
+    ///
+    /// # Erlang/OTP
+    /// The `child_spec/1` that Elixir's `use GenServer` defines.
+    fn child(args: Self::Args) -> ServerChild<Self>
     where
         Self::Args: Clone + Sync,
     {
-        let id = std::any::type_name::<Self>();
-        ChildSpec::server(id, move || Self::start_link(args.clone()))
+        ServerChild::new(args)
     }
 }
 

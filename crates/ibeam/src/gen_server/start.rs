@@ -9,6 +9,7 @@ use ibeam_runtime::{CallError, ExitReason, Name, NameError, Overflow, Pid, Prior
 
 use super::run::run;
 use super::{GenServer, ServerRef};
+use crate::supervisor::StartedChild;
 
 /// A server that is to be started: options, then `.await`.
 ///
@@ -74,11 +75,15 @@ impl<S: GenServer> Start<S> {
         self
     }
 
+    /// As a supervisor starts it.
+    pub(crate) async fn start_child(self) -> Result<StartedChild, StartError> {
+        let server = self.start().await?;
+        Ok(StartedChild::running(server.pid().expect("a server that was just started has a pid")))
+    }
+
     async fn start(self) -> Result<ServerRef<S>, StartError> {
-        // Only who is linked to the starter goes with it.
-        let parent = if self.link { Some(process::self_pid()) } else { None };
         let spawn = if self.link { self.spawn.link() } else { self.spawn };
-        let pid = spawn.try_spawn(run::<S>(self.args, parent)).map_err(StartError::from_spawn)?;
+        let pid = spawn.try_spawn(run::<S>(self.args, self.link)).map_err(StartError::from_spawn)?;
         let begun = process::Call::<Begin, Begun>::new(pid, Begin).timeout(self.timeout).await;
         match begun {
             Ok(Begun::Running) => Ok(ServerRef::of(pid)),
