@@ -280,10 +280,18 @@ pub(crate) async fn until_it_waits_or_ends(pid: Pid) {
     }
 }
 
-/// Waits until the condition holds, which somebody else brings about.
+/// Waits until the condition holds, which somebody else brings about, or the time. A virtual clock stands still while anybody
+/// can run, so after many looks this sleeps for a moment.
 pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
-    while !condition() {
-        process::yield_now().await;
+    for look in 1.. {
+        if condition() {
+            return;
+        }
+        if look % 1000 == 0 {
+            process::sleep(Duration::from_millis(1)).await;
+        } else {
+            process::yield_now().await;
+        }
     }
 }
 
