@@ -18,8 +18,6 @@ mod supervisors;
 use common::{end_of, nothing_comes, on_every_driver};
 use supervisors::*;
 
-const QUIET: Duration = Duration::from_millis(100);
-
 fn reasons() -> [ExitReason; 4] {
     [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with(1), crash()]
 }
@@ -727,7 +725,7 @@ fn otp_sv_36_names_pass_to_the_next_incarnation() {
                 Ok(process::builder().name("server").link().spawn(obey()))
             }));
         let top = start(one_for_one().child(middle.into_child("middle"))).await;
-        let named = |name: &str| process::whereis(name.to_owned()).unwrap();
+        let named = |name: &'static str| process::whereis(name).unwrap();
         let middle = SupervisorRef::named("middle");
 
         let before = [named("middle"), named("server")];
