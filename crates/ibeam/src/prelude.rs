@@ -6,6 +6,6 @@ pub use crate::gen_server::{
 };
 pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Strategy, Supervisor};
 pub use crate::{
-    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, Pid, Reference, Runtime,
-    Timeout, Timer, TimerFired, gen_server, process, receive,
+    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, NameRegistry, Pid,
+    Reference, Runtime, Timeout, Timer, TimerFired, gen_server, process, receive,
 };
