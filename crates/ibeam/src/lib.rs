@@ -44,6 +44,7 @@
 //! |---|---|
 //! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
 //! | servers with state | [`gen_server`](mod@gen_server) |
+//! | bare processes that are waited for | [`proc_lib`] |
 //! | restarting what crashes | [`supervisor`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
@@ -56,6 +57,7 @@ extern crate self as ibeam;
 pub mod __private;
 pub mod gen_server;
 pub mod prelude;
+pub mod proc_lib;
 pub mod supervisor;
 
 #[doc(no_inline)]
@@ -66,10 +68,10 @@ pub use gen_server::{
 pub use ibeam_macros::{call, cast, gen_server, info, main, receive};
 pub use ibeam_runtime::{
     Alias, AliasMode, CallError, CallFrom, Destination, Down, Entered, ErrorReason, Exit, ExitReason,
-    Instant, Interval, Message, Metrics, Monitor, Name, NameError, Overflow, PanicReason, Pid, Priority,
-    ReasonValue, Reference, Runtime, RuntimeBuilder, SendError, ShutdownError, SpawnError, TaggedDown,
-    Target, Termination, Timeout, Timer, TimerFired, TrySendError, UndeliveredCounts, Value, inline, metrics,
-    process, sim,
+    Instant, Interval, KeyTaken, Message, Metrics, Monitor, Name, NameError, NameRegistry, Overflow,
+    PanicReason, Pid, Priority, ReasonValue, Reference, Runtime, RuntimeBuilder, SendError, ShutdownError,
+    SpawnError, TaggedDown, Target, Termination, Timeout, Timer, TimerFired, TrySendError, UndeliveredCounts,
+    Value, Via, inline, metrics, process, sim,
 };
 #[doc(no_inline)]
 pub use supervisor::{

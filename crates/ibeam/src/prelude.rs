@@ -8,6 +8,6 @@ pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
 pub use crate::{
-    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, Pid, Reference, Runtime,
-    Timeout, Timer, TimerFired, gen_server, process, receive,
+    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, NameRegistry, Pid,
+    Reference, Runtime, Timeout, Timer, TimerFired, gen_server, process, receive,
 };

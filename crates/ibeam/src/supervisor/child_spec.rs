@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::{Name, Pid, Value};
+use ibeam_runtime::{Pid, Value};
 
 use super::backoff::Backoff;
 use super::child_check::SpecError;
-use crate::gen_server::{GenServer, Start, StartError};
+use crate::gen_server::{GenServer, ServerName, Start, StartError};
 
 /// Names a child within its supervisor. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -464,7 +464,7 @@ impl<S: GenServer> ServerChild<S> {
     overrides!();
 
     /// Registers the server under this name, at each start.
-    pub fn name(self, name: impl Into<Name>) -> Self {
+    pub fn name(self, name: impl Into<ServerName>) -> Self {
         let name = name.into();
         self.options(move |start| start.name(name.clone()))
     }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Name, Pid, TaggedDown, process};
+use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Pid, TaggedDown, process};
 
 use super::backoff::Backoff;
 use super::builder::{Supervise, Supervisor, SupervisorInit};
@@ -29,7 +29,7 @@ use super::supervisor_ref::{
 };
 use super::{AutoShutdown, Strategy};
 use crate::__private::{dispatch_other, handle_call, take_call};
-use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError};
+use crate::gen_server::{GenServer, HandleCall, ServerName, Init, Next, Reply, StartError};
 
 pub(super) struct Supervising {
     /// The type of the supervisor, for reports.
@@ -47,6 +47,8 @@ pub(super) struct Supervising {
 pub(super) struct Setup {
     module: &'static str,
     make: Make,
+    /// What it is registered as before its `init` runs.
+    pub(super) name: Option<ServerName>,
 }
 
 enum Make {
@@ -55,21 +57,14 @@ enum Make {
 }
 
 impl Setup {
-    pub(super) fn ready(supervisor: Supervisor) -> Self {
-        Self { module: std::any::type_name::<Supervisor>(), make: Make::Ready(supervisor) }
+    pub(super) fn ready(mut supervisor: Supervisor) -> Self {
+        let name = supervisor.name.take();
+        Self { module: std::any::type_name::<Supervisor>(), make: Make::Ready(supervisor), name }
     }
 
     pub(super) fn by_init<S: Supervise>(args: S::Args) -> Self {
         let init = Box::new(move || -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(S::init(args)) });
-        Self { module: std::any::type_name::<S>(), make: Make::ByInit(init) }
-    }
-
-    /// The name that it is to have before it runs.
-    pub(super) fn take_name(&mut self) -> Option<Name> {
-        match &mut self.make {
-            Make::Ready(supervisor) => supervisor.name.take(),
-            Make::ByInit(_) => None,
-        }
+        Self { module: std::any::type_name::<S>(), make: Make::ByInit(init), name: None }
     }
 }
 
@@ -93,7 +88,7 @@ struct Again {
 impl GenServer for Supervising {
     type Args = Setup;
 
-    async fn init(Setup { module, make }: Setup) -> Init<Self> {
+    async fn init(Setup { module, make, name: started_as }: Setup) -> Init<Self> {
         process::trap_exit(true);
         let supervisor = match make {
             Make::Ready(supervisor) => supervisor,
@@ -106,11 +101,22 @@ impl GenServer for Supervising {
             return Init::stop(ExitReason::error(error));
         }
         let Supervisor { strategy, limits, auto_shutdown, backoff, name, children } = supervisor;
-        if let Some(name) = name
-            && let Err(error) = process::register(name, process::self_pid())
-        {
-            return Init::stop(ExitReason::error(error));
+        // It has the name that it was started with; this one is `init`'s.
+        let me = process::self_pid();
+        match &name {
+            Some(ServerName::Local(name)) => {
+                if let Err(error) = process::register(name, me) {
+                    return Init::stop(ExitReason::error(error));
+                }
+            }
+            Some(ServerName::Via(via)) => {
+                if let Err(error) = via.register(me).await {
+                    return Init::stop(ExitReason::error(error));
+                }
+            }
+            None => {}
         }
+        report::introduce(name.or(started_as));
         let mut seed = DefaultHasher::new();
         process::now().hash(&mut seed);
         let mut this = Self {
