@@ -72,24 +72,32 @@ fn otp_sv_01_starts_and_ends_with_its_parent() {
     });
 }
 
+/// Of a start that fails nothing is left: no process, no notice.
+async fn no_trace(processes: usize) {
+    nothing_comes(Duration::ZERO).await;
+    assert_eq!(process::list().len(), processes);
+}
+
 #[test]
 fn otp_sv_02_an_init_that_ignores() {
     on_every_driver(|| async {
-        assert_eq!(Module::start(Told::Ignore).await.unwrap_err(), StartError::Ignored);
+        process::trap_exit(true);
         let before = process::list().len();
-        assert_eq!(Module::start(Told::Ignore).await.unwrap_err(), StartError::Ignored);
-        assert!(process::list().len() <= before);
+        assert_eq!(Module::start_link(Told::Ignore).await.unwrap_err(), StartError::Ignored);
+        no_trace(before).await;
     });
 }
 
 #[test]
 fn otp_sv_03_an_init_that_crashes() {
     on_every_driver(|| async {
-        let Err(StartError::Init { reason }) = Module::start(Told::Panic).await else { panic!("a panic") };
+        process::trap_exit(true);
+        let before = process::list().len();
+        let Err(StartError::Init { reason }) = Module::start_link(Told::Panic).await else { panic!("a panic") };
         assert!(matches!(reason, ExitReason::Panic(panic) if panic.message() == "in init"));
-        let Err(StartError::Init { reason }) = Module::start(Told::Stop).await else { panic!("an exit") };
+        let Err(StartError::Init { reason }) = Module::start_link(Told::Stop).await else { panic!("an exit") };
         assert_eq!(reason, ExitReason::other("stopped"));
-        nothing_comes(Duration::ZERO).await;
+        no_trace(before).await;
     });
 }
 
@@ -963,6 +971,17 @@ fn sup_004_settings_and_their_defaults() {
         crash_child(&supervisor, "a").await;
         crash_child(&supervisor, "a").await;
         assert_eq!(exit_of(top).await, ExitReason::Shutdown);
+    });
+}
+
+#[test]
+fn sup_006_an_empty_supervisor_in_a_registry() {
+    on_every_driver(|| async {
+        let registry = Registry::default();
+        start(one_for_one().name(registry.via("empty"))).await;
+        assert_eq!(SupervisorRef::via(&registry, "empty").which_children().await, Ok(vec![]));
+        let error = one_for_one().name(registry.via("empty")).start().await.unwrap_err();
+        assert!(matches!(error, StartError::AlreadyStarted { .. }), "{error}");
     });
 }
 
