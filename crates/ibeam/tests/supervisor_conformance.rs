@@ -93,9 +93,13 @@ fn otp_sv_03_an_init_that_crashes() {
     on_every_driver(|| async {
         process::trap_exit(true);
         let before = process::list().len();
-        let Err(StartError::Init { reason }) = Module::start_link(Told::Panic).await else { panic!("a panic") };
+        let Err(StartError::Init { reason }) = Module::start_link(Told::Panic).await else {
+            panic!("a panic")
+        };
         assert!(matches!(reason, ExitReason::Panic(panic) if panic.message() == "in init"));
-        let Err(StartError::Init { reason }) = Module::start_link(Told::Stop).await else { panic!("an exit") };
+        let Err(StartError::Init { reason }) = Module::start_link(Told::Stop).await else {
+            panic!("an exit")
+        };
         assert_eq!(reason, ExitReason::other("stopped"));
         no_trace(before).await;
     });

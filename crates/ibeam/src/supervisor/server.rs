@@ -29,7 +29,7 @@ use super::supervisor_ref::{
 };
 use super::{AutoShutdown, Strategy};
 use crate::__private::{dispatch_other, handle_call, take_call};
-use crate::gen_server::{GenServer, HandleCall, ServerName, Init, Next, Reply, StartError};
+use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, ServerName, StartError};
 
 pub(super) struct Supervising {
     /// The type of the supervisor, for reports.
