@@ -13,7 +13,7 @@ use crate::driver::Place;
 use crate::driver::queue::LOW_EVERY;
 use crate::driver::sim::Random;
 use crate::process::run;
-use crate::raw::ready::Ready;
+use crate::raw::ready::{OwnSlot, Ready};
 use crate::runtime::{self, Shared};
 use crate::time::Instant;
 
@@ -30,6 +30,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     index: usize,
     slot: Arc<Slot>,
+    lifo: OwnSlot,
     queue: Deque<Ready>,
     ticks: Cell<u32>,
     lifo_streak: Cell<u32>,
@@ -48,11 +49,13 @@ impl Worker {
         searching: bool,
     ) -> Self {
         let slot = Arc::clone(&threads.slots[index]);
+        let lifo = slot.lifo.own();
         Self {
             threads,
             shared,
             index,
             slot,
+            lifo,
             queue,
             ticks: Cell::new(0),
             lifo_streak: Cell::new(0),
@@ -90,8 +93,8 @@ impl Worker {
             self.queue.push(ready);
             return self.threads.notify();
         }
-        if let Some(former) = self.slot().lifo.swap(Some(ready)) {
-            self.queue.push(former);
+        if let Some(other) = self.lifo.put(ready) {
+            self.queue.push(other);
             self.threads.notify();
         }
     }
@@ -138,14 +141,13 @@ impl Worker {
             if self.searching.get() {
                 self.end_search();
             }
-            let epoch = slot.epoch.load(Relaxed);
             slot.running.store(ready.pid_bits(), Relaxed);
-            slot.epoch.store(epoch + 1, Relaxed);
-            if let Some((ready, place)) = ready.run(run::turn) {
-                self.schedule(ready, place);
-            }
-            slot.epoch.store(epoch + 2, Relaxed);
-            if slot.hog.load(Relaxed) && slot.hog.swap(false, SeqCst) {
+            let took_too_long = self.lifo.turn(|| {
+                if let Some((ready, place)) = ready.run(run::turn) {
+                    self.schedule(ready, place);
+                }
+            });
+            if took_too_long {
                 self.retire();
             }
         }
@@ -169,7 +171,7 @@ impl Worker {
         {
             return Some(ready);
         }
-        if let Some(ready) = self.slot().lifo.take() {
+        if let Some(ready) = self.lifo.take() {
             let streak = self.lifo_streak.get();
             if streak < LIFO_STREAK {
                 self.lifo_streak.set(streak + 1);
@@ -233,9 +235,7 @@ impl Worker {
                 threads.counters.steals.fetch_add(1, Relaxed);
                 return Some(ready);
             }
-            if slot.hog.load(Relaxed)
-                && let Some(ready) = slot.lifo.take()
-            {
+            if let Some(ready) = slot.lifo.take_from_hog() {
                 threads.counters.steals.fetch_add(1, Relaxed);
                 return Some(ready);
             }
@@ -305,7 +305,7 @@ impl Worker {
     #[cold]
     fn retire(&self) {
         let (threads, slot) = (&*self.threads, self.slot());
-        while let Some(ready) = slot.lifo.take().or_else(|| self.queue.pop()) {
+        while let Some(ready) = self.lifo.take().or_else(|| self.queue.pop()) {
             threads.injector.push(ready);
         }
         threads.spares.lock().push(self.index);
@@ -313,6 +313,7 @@ impl Worker {
         while slot.wake.swap(0, SeqCst) == 0 {
             std::thread::park();
         }
+        self.lifo.revive();
         // Whoever gave us a place has counted us as searching.
         self.searching.set(true);
     }
