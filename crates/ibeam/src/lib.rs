@@ -45,6 +45,7 @@
 //! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
 //! | servers with state | [`gen_server`](mod@gen_server) |
 //! | restarting what crashes | [`supervisor`] |
+//! | children that come and go | [`dynamic_supervisor`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
 
@@ -54,10 +55,15 @@ extern crate self as ibeam;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+pub mod dynamic_supervisor;
 pub mod gen_server;
 pub mod prelude;
 pub mod supervisor;
 
+#[doc(no_inline)]
+pub use dynamic_supervisor::{
+    DynamicStartError, DynamicSupervisor, DynamicSupervisorRef, DynamicTerminateError,
+};
 #[doc(no_inline)]
 pub use gen_server::{
     Call, CallMeta, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply,

@@ -18,7 +18,7 @@ use tracing::field::display;
 
 use super::child_spec::Settings;
 
-const TARGET: &str = "ibeam::supervisor";
+pub(crate) const TARGET: &str = "ibeam::supervisor";
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum ErrorContext {
 }
 
 impl ErrorContext {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::StartError => "start_error",
             Self::ChildTerminated => "child_terminated",
@@ -39,7 +39,7 @@ impl ErrorContext {
         }
     }
 
-    fn in_words(self) -> &'static str {
+    pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::StartError => "did not start",
             Self::ChildTerminated => "ended",
@@ -50,7 +50,7 @@ impl ErrorContext {
 }
 
 /// The supervisor that speaks: its name if it has one.
-struct Supervisor;
+pub(crate) struct Supervisor;
 
 impl Display for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use ibeam_runtime::Instant;
 
 /// The restarts of the last while, against what is allowed. Time is an argument.
 #[derive(Clone, Debug)]
-pub(super) struct Intensity {
+pub(crate) struct Intensity {
     max_restarts: usize,
     within: Duration,
     /// The latest restarts, oldest first; at most one more than allowed.
@@ -15,13 +15,13 @@ pub(super) struct Intensity {
 }
 
 impl Intensity {
-    pub(super) fn new(max_restarts: usize, within: Duration) -> Self {
+    pub(crate) fn new(max_restarts: usize, within: Duration) -> Self {
         Self { max_restarts, within, restarts: VecDeque::new() }
     }
 
     /// Counts a restart. `false`: it is one too many.
     #[must_use]
-    pub(super) fn allows_restart(&mut self, now: Instant) -> bool {
+    pub(crate) fn allows_restart(&mut self, now: Instant) -> bool {
         self.restarts.push_back(now);
         while self.restarts.front().is_some_and(|&first| now - first > self.within) {
             self.restarts.pop_front();
@@ -29,7 +29,7 @@ impl Intensity {
         self.restarts.len() <= self.max_restarts
     }
 
-    pub(super) fn limits(&self) -> (usize, Duration) {
+    pub(crate) fn limits(&self) -> (usize, Duration) {
         (self.max_restarts, self.within)
     }
 }

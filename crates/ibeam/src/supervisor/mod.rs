@@ -227,6 +227,20 @@ pub struct ChildInfo {
     pub kind: Kind,
 }
 
+/// How many children a supervisor has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChildCounts {
+    /// All of them, whether they run or not.
+    pub specs: usize,
+    /// Those that have a process.
+    pub active: usize,
+    /// Those that are supervisors, whether they run or not.
+    pub supervisors: usize,
+    /// Those that are workers, whether they run or not.
+    pub workers: usize,
+}
+
 /// Why a child was not started.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
