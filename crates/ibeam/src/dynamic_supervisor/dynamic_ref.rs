@@ -102,6 +102,18 @@ impl fmt::Display for DynamicTerminateError {
 impl std::error::Error for DynamicTerminateError {}
 
 impl DynamicSupervisorRef<AnyChild> {
+    /// The dynamic supervisor with this pid. Requests to a process that is none come back as errors.
+    #[must_use]
+    pub fn of(pid: Pid) -> Self {
+        Self { server: ServerRef::of(pid) }
+    }
+
+    /// Whatever dynamic supervisor has this name, each time the handle is used.
+    #[must_use]
+    pub fn named(name: impl Into<Name>) -> Self {
+        Self { server: ServerRef::named(name) }
+    }
+
     /// Starts a child. A server that was started with `Type::child(args)` comes back as [`ServerRef`]; any other child as a
     /// [`StartedChild`].
     ///
@@ -125,6 +137,18 @@ impl DynamicSupervisorRef<AnyChild> {
 }
 
 impl<A: Clone + Send + Sync + 'static, C: DynamicChild> DynamicSupervisorRef<Template<A, C>> {
+    /// The dynamic supervisor with this pid, which has this template. Requests to a process that is none come back as errors.
+    #[must_use]
+    pub fn of_template(pid: Pid) -> Self {
+        Self { server: ServerRef::of(pid) }
+    }
+
+    /// Whatever dynamic supervisor with this template has this name, each time the handle is used.
+    #[must_use]
+    pub fn named_template(name: impl Into<Name>) -> Self {
+        Self { server: ServerRef::named(name) }
+    }
+
     /// Starts a child with these arguments, as the [template](super::DynamicSupervisor::template) says.
     ///
     /// # Errors
@@ -142,16 +166,8 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
         Self { server }
     }
 
-    /// The dynamic supervisor with this pid. Requests to a process that is none come back as errors.
-    #[must_use]
-    pub fn of(pid: Pid) -> Self {
+    pub(super) fn with_pid(pid: Pid) -> Self {
         Self { server: ServerRef::of(pid) }
-    }
-
-    /// Whatever dynamic supervisor has this name, each time the handle is used.
-    #[must_use]
-    pub fn named(name: impl Into<Name>) -> Self {
-        Self { server: ServerRef::named(name) }
     }
 
     /// The supervisor's process now; `None` if nobody has the name.

@@ -101,4 +101,4 @@ pub use dynamic_ref::{
     DynamicChildInfo, DynamicStartError, DynamicSupervisorRef, DynamicTerminateError,
 };
 pub use recipe::{AnyChild, DynamicChild, Recipe, Template};
-pub use start::{DynamicInit, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};
+pub use start::{DynamicInit, DynamicSettings, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};

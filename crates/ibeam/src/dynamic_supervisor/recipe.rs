@@ -85,7 +85,7 @@ impl<R: Recipe> DynamicChild for DynamicSupervisor<R> {
     type Started = DynamicSupervisorRef<R>;
 
     fn started(child: StartedChild) -> Result<DynamicSupervisorRef<R>, DynamicStartError> {
-        child.pid.map(DynamicSupervisorRef::of).ok_or(DynamicStartError::Start(StartError::Ignored))
+        child.pid.map(DynamicSupervisorRef::with_pid).ok_or(DynamicStartError::Start(StartError::Ignored))
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::{Name, Timeout};
+use ibeam_runtime::{Name, Priority, Timeout, process};
 
 use super::dynamic_ref::DynamicSupervisorRef;
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
@@ -38,6 +38,20 @@ pub(super) struct Flags {
     pub(super) backoff: Option<Arc<Backoff>>,
     /// The type of the supervisor, for people to read.
     pub(super) module: &'static str,
+}
+
+/// What a dynamic supervisor keeps to, as it was set or by default.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DynamicSettings {
+    /// So many restarts are not too many …
+    pub max_restarts: usize,
+    /// … within this time.
+    pub within: Duration,
+    /// How many children there can be at once; `None` is any number.
+    pub max_children: Option<usize>,
+    /// How long to wait between restarts that do not help.
+    pub backoff: Option<Backoff>,
 }
 
 impl Default for Flags {
@@ -117,6 +131,14 @@ impl<R: Recipe> DynamicSupervisor<R> {
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.flags.backoff = Some(Arc::new(backoff));
         self
+    }
+
+    /// What it keeps to.
+    #[must_use]
+    pub fn settings(&self) -> DynamicSettings {
+        let Flags { max_restarts, within, max_children, .. } = self.flags;
+        let max_children = (max_children != usize::MAX).then_some(max_children);
+        DynamicSettings { max_restarts, within, max_children, backoff: self.flags.backoff.as_deref().cloned() }
     }
 
     /// The type that it is, for people to read. Default: this one.
@@ -273,12 +295,17 @@ pub struct StartDynamicSupervisor<R: Recipe> {
     name: Option<Name>,
     link: bool,
     timeout: Timeout,
+    priority: Priority,
 }
 
 impl<R: Recipe> StartDynamicSupervisor<R> {
     fn new(supervisor: DynamicSupervisor<R>, link: bool) -> Self {
         let DynamicSupervisor { name, flags, recipe } = supervisor;
-        Self { setup: Setup::Ready(flags, recipe), name, link, timeout: Timeout::Infinity }
+        Self::with(Setup::Ready(flags, recipe), name, link)
+    }
+
+    fn with(setup: Setup<R>, name: Option<Name>, link: bool) -> Self {
+        Self { setup, name, link, timeout: Timeout::Infinity, priority: Priority::default() }
     }
 
     fn by_init<D: SuperviseDynamic<Recipe = R>>(args: D::Args, link: bool) -> Self {
@@ -289,13 +316,14 @@ impl<R: Recipe> StartDynamicSupervisor<R> {
                         if flags.module == Flags::default().module {
                             flags.module = std::any::type_name::<D>();
                         }
+                        process::set_label(flags.module);
                         Some((flags, recipe))
                     }
                     DynamicInit::Ignore => None,
                 }
             })
         });
-        Self { setup: Setup::ByInit(init), name: None, link, timeout: Timeout::Infinity }
+        Self::with(Setup::ByInit(init), None, link)
     }
 
     /// Registers the supervisor under a name.
@@ -310,10 +338,16 @@ impl<R: Recipe> StartDynamicSupervisor<R> {
         self
     }
 
+    /// See [`Start::priority`]. Its children do not inherit it.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
     fn into_start(self) -> Start<Supervising<R>> {
-        let Self { setup, name, link, timeout } = self;
+        let Self { setup, name, link, timeout, priority } = self;
         let start = if link { Supervising::start_link(setup) } else { Supervising::start(setup) };
-        let start = start.timeout(timeout);
+        let start = start.timeout(timeout).priority(priority);
         match name {
             Some(name) => start.name(name),
             None => start,
