@@ -78,7 +78,9 @@ pub use ibeam_runtime::{
     process, sim,
 };
 #[doc(no_inline)]
-pub use supervisor::{ChildSpec, Restart, Shutdown, Strategy, Supervisor};
+pub use supervisor::{
+    ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
+};
 
 /// The examples of the README, which are tests here.
 #[cfg(doctest)]

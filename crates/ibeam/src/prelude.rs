@@ -7,7 +7,9 @@ pub use crate::gen_server::{
     Call, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply, ServerRef,
     StartError,
 };
-pub use crate::supervisor::{ChildSpec, Restart, Shutdown, Strategy, Supervisor};
+pub use crate::supervisor::{
+    ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
+};
 pub use crate::{
     Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, Pid, Reference, Runtime,
     Timeout, Timer, TimerFired, gen_server, process, receive,

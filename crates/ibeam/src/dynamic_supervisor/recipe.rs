@@ -10,7 +10,7 @@ use ibeam_runtime::ExitReason;
 use super::children::Terms;
 use super::{DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
 use crate::gen_server::{GenServer, ServerRef, StartError};
-use crate::supervisor::child_spec::{Settings, StartFuture};
+use crate::supervisor::child_spec::{Settings, StartFn, StartFuture};
 use crate::supervisor::{ChildSpec, IntoChildSpec, ServerChild, StartedChild};
 
 /// Children of any kind: each is started with a child specification of its own. The default.
@@ -27,7 +27,6 @@ pub struct Template<A, C = ChildSpec> {
 }
 
 type TemplateFn<A> = dyn Fn(A) -> ChildSpec + Send + Sync;
-type StartFn = dyn Fn() -> StartFuture + Send + Sync;
 
 impl<A, C: DynamicChild> Template<A, C> {
     pub(super) fn new(template: impl Fn(A) -> C + Send + Sync + 'static) -> Self {

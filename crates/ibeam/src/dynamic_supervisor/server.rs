@@ -24,7 +24,7 @@ use super::report::{self, Progress};
 use super::start::Flags;
 use super::{DynamicChildInfo, DynamicStartError, DynamicTerminateError, Recipe};
 use crate::__private::{handle_call, take_call};
-use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, other};
+use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError, other};
 use crate::supervisor::child_exit::{AfterExit, after_exit, is_reported};
 use crate::supervisor::child_report::ErrorContext;
 use crate::supervisor::intensity::Intensity;
@@ -40,7 +40,7 @@ pub(super) struct Supervising<R: Recipe> {
     recipe: R,
     module: &'static str,
     max_children: usize,
-    intensity: Intensity,
+    intensity: Intensity<Pid>,
     backoff: Option<Arc<Backoff>>,
     children: Children<R::Kept>,
     deadlines: Deadlines,
@@ -77,8 +77,8 @@ pub(super) type TerminateReply = Result<(), DynamicTerminateError>;
 pub(super) struct WhichChildren;
 pub(super) struct CountChildren;
 
-/// To the supervisor itself: the restart of this child has failed and is to be tried again.
-struct Retry(Pid);
+/// To the supervisor itself: the restart of this child has failed, or has to wait, and is to be tried again; why.
+struct Retry(Pid, ExitReason);
 /// To the supervisor itself: a deadline of a child that stops may be due.
 struct LookAfter;
 
@@ -101,7 +101,7 @@ impl<R: Recipe> GenServer for Supervising<R> {
             recipe,
             module: flags.module,
             max_children: flags.max_children,
-            intensity: Intensity::new(flags.max_restarts, flags.within),
+            intensity: Intensity::new(flags.limits),
             backoff: flags.backoff,
             children: Children::new(),
             deadlines: Deadlines::default(),
@@ -198,10 +198,10 @@ impl<R: Recipe> HandleCall<CountChildren> for Supervising<R> {
 impl<R: Recipe> Supervising<R> {
     async fn dispatch_rare(&mut self, message: Message) -> Next {
         let message = match message.downcast::<Retry>() {
-            Ok(Retry(pid)) => {
+            Ok(Retry(pid, reason)) => {
                 // It may have been terminated meanwhile.
                 return match self.children.get(pid).map(Child::state) {
-                    Some(State::Restarting) => self.restart(pid).await,
+                    Some(State::Restarting) => self.restart(pid, reason).await,
                     _ => Next::go_on(),
                 };
             }
@@ -272,8 +272,8 @@ impl<R: Recipe> Supervising<R> {
     /// A child has ended and is to be restarted: at once, or after a while.
     async fn ended(&mut self, pid: Pid, reason: &ExitReason) -> Next {
         let now = process::now();
-        if !self.intensity.allows_restart(now) {
-            return self.give_up(pid, reason);
+        if !self.intensity.allows_restart(now, &pid, reason) {
+            return self.give_up(pid);
         }
         let failing = match self.failing.get_mut(&pid) {
             Some(failing) => failing,
@@ -294,21 +294,24 @@ impl<R: Recipe> Supervising<R> {
             return self.start_again(pid).await;
         }
         self.children.set_state(pid, State::Restarting);
-        process::send_after(process::self_pid(), Retry(pid), wait);
+        process::send_after(process::self_pid(), Retry(pid, reason.clone()), wait);
         Next::go_on()
     }
 
     /// Another try of a restart that has failed; with a back-off it does not count.
-    async fn restart(&mut self, pid: Pid) -> Next {
-        if !self.failing.contains_key(&pid) && !self.intensity.allows_restart(process::now()) {
-            return self.give_up(pid, &ExitReason::Shutdown);
+    async fn restart(&mut self, pid: Pid, reason: ExitReason) -> Next {
+        if !self.failing.contains_key(&pid)
+            && !self.intensity.allows_restart(process::now(), &pid, &reason)
+        {
+            return self.give_up(pid);
         }
         self.start_again(pid).await
     }
 
-    fn give_up(&mut self, pid: Pid, reason: &ExitReason) -> Next {
+    fn give_up(&mut self, pid: Pid) -> Next {
         if let Some(child) = self.children.get(pid) {
-            report::error(self.module, ErrorContext::Shutdown, &self.children, child, pid, reason);
+            let spent = self.intensity.spent();
+            report::error(self.module, ErrorContext::Shutdown, &self.children, child, pid, &spent);
         }
         self.forget(pid);
         Next::stop(ExitReason::Shutdown)
@@ -330,21 +333,21 @@ impl<R: Recipe> Supervising<R> {
                     report::error(self.module, ErrorContext::StartError, &self.children, child, former, &error);
                 }
                 self.children.set_state(former, State::Restarting);
-                self.try_again(former);
+                self.try_again(former, error);
             }
         }
         Next::go_on()
     }
 
     /// Through the mailbox, so that others are heard in between.
-    fn try_again(&mut self, pid: Pid) {
-        let me = process::self_pid();
+    fn try_again(&mut self, pid: Pid, error: StartError) {
+        let (me, retry) = (process::self_pid(), Retry(pid, ExitReason::error(error)));
         match self.failing.get_mut(&pid) {
-            None => me.send(Retry(pid)),
+            None => me.send(retry),
             Some(failing) => {
                 let wait = failing.backoff.delay(failing.failures.max(1), random(failing.failures, self.children.len()));
                 failing.failures = failing.failures.saturating_add(1);
-                process::send_after(me, Retry(pid), wait);
+                process::send_after(me, retry, wait);
             }
         }
     }
@@ -467,7 +470,7 @@ impl<R: Recipe> Supervising<R> {
             let exit = message.arm(|exit: Exit| Ok(Heard::Exit(exit)));
             let down = exit.or_else(|| message.arm(|down: Down| Ok(Heard::Down(down))));
             let time = down.or_else(|| message.arm(|LookAfter| Ok(Heard::Time)));
-            time.or_else(|| message.arm(|Retry(_)| Ok(Heard::Retry)))
+            time.or_else(|| message.arm(|Retry(..)| Ok(Heard::Retry)))
         });
         // From the newest to the oldest. Who goes meanwhile gives its place to the last one, who was asked already.
         let mut index = self.children.len();

@@ -13,6 +13,7 @@ use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
 use super::server::{Setup, Supervising};
 use crate::gen_server::{GenServer, Start, StartError};
 use crate::supervisor::child_spec::StartFuture;
+use crate::supervisor::intensity::Limits;
 use crate::supervisor::{Backoff, ChildSpec, IntoChildSpec, Kind, SpecError};
 
 /// A dynamic supervisor that is to be started. See the [module](super).
@@ -32,8 +33,7 @@ pub struct DynamicSupervisor<R: Recipe = AnyChild> {
 /// What a dynamic supervisor keeps to.
 #[derive(Clone, Debug)]
 pub(super) struct Flags {
-    pub(super) max_restarts: usize,
-    pub(super) within: Duration,
+    pub(super) limits: Limits,
     pub(super) max_children: usize,
     pub(super) backoff: Option<Arc<Backoff>>,
     /// The type of the supervisor, for people to read.
@@ -57,8 +57,7 @@ pub struct DynamicSettings {
 impl Default for Flags {
     fn default() -> Self {
         Self {
-            max_restarts: 3,
-            within: Duration::from_secs(5),
+            limits: Limits::default(),
             max_children: usize::MAX,
             backoff: None,
             module: std::any::type_name::<DynamicSupervisor>(),
@@ -68,7 +67,7 @@ impl Default for Flags {
 
 impl Flags {
     pub(super) fn check(&self) -> Result<(), SpecError> {
-        if self.within.is_zero() {
+        if self.limits.within.is_zero() {
             return Err(SpecError::ZeroPeriod);
         }
         match self.backoff.as_ref().and_then(|backoff| backoff.problem()) {
@@ -123,7 +122,7 @@ impl<R: Recipe> DynamicSupervisor<R> {
     #[doc(alias = "max_restarts")]
     #[doc(alias = "max_seconds")]
     pub fn intensity(mut self, max_restarts: usize, within: Duration) -> Self {
-        (self.flags.max_restarts, self.flags.within) = (max_restarts, within);
+        self.flags.limits = Limits { max_restarts, within };
         self
     }
 
@@ -136,7 +135,7 @@ impl<R: Recipe> DynamicSupervisor<R> {
     /// What it keeps to.
     #[must_use]
     pub fn settings(&self) -> DynamicSettings {
-        let Flags { max_restarts, within, max_children, .. } = self.flags;
+        let Flags { limits: Limits { max_restarts, within }, max_children, .. } = self.flags;
         let max_children = (max_children != usize::MAX).then_some(max_children);
         DynamicSettings { max_restarts, within, max_children, backoff: self.flags.backoff.as_deref().cloned() }
     }

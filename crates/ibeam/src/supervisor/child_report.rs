@@ -14,7 +14,6 @@
 use std::fmt::{self, Display};
 
 use ibeam_runtime::{Pid, process};
-use tracing::field::display;
 
 use super::child_spec::Settings;
 
@@ -77,7 +76,7 @@ pub(crate) fn error(
         error_context = context.as_str(),
         reason = %reason,
         child = %child.id,
-        child_pid = pid.map(display),
+        child_pid = pid.map(tracing::field::display),
         restart = %child.restart,
         significant = child.significant,
         shutdown = %child.shutdown(),

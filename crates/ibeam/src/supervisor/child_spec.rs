@@ -182,7 +182,7 @@ impl StartedChild {
 }
 
 pub(crate) type StartFuture = Pin<Box<dyn Future<Output = Result<StartedChild, StartError>> + Send>>;
-type StartFn = dyn Fn() -> StartFuture + Send + Sync;
+pub(crate) type StartFn = dyn Fn() -> StartFuture + Send + Sync;
 
 /// A child: how it is started, when it is restarted, how it is stopped.
 ///

@@ -1,16 +1,36 @@
 //! Starting a child, in the supervisor's process.
 
-use ibeam_runtime::__private::catch_failure;
+use std::sync::Arc;
 
-use super::child_spec::{ChildSpec, StartedChild};
+use ibeam_runtime::__private::catch_failure;
+use ibeam_runtime::ExitReason;
+
+use super::child_spec::{StartFn, StartFuture, StartedChild};
 use crate::gen_server::StartError;
 
 /// One start. What its start function does wrong, a panic included, is a start that failed.
-pub(crate) async fn start(spec: &ChildSpec) -> Result<StartedChild, StartError> {
+pub(crate) async fn start(start: &StartFn) -> Result<StartedChild, StartError> {
     // The function itself is called inside, because it may panic too.
-    match catch_failure(async { (spec.start)().await }).await {
+    match catch_failure(async { start().await }).await {
         Ok(Err(StartError::Ignored)) => Ok(StartedChild::ignored()),
         Ok(started) => started,
         Err(reason) => Err(StartError::Init { reason }),
     }
+}
+
+/// Why a start failed, as the reason for which its child is to be restarted once more.
+pub(crate) fn start_failed(error: StartError) -> ExitReason {
+    match error {
+        StartError::Init { reason } => reason,
+        error => ExitReason::error(error),
+    }
+}
+
+/// The start of a child whose own one is not kept.
+pub(crate) fn forgotten() -> Arc<StartFn> {
+    Arc::new(|| -> StartFuture {
+        Box::pin(async {
+            Err(StartError::Init { reason: ExitReason::other("the start of a temporary child is not kept") })
+        })
+    })
 }

@@ -1,36 +1,86 @@
 //! How often is too often.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
-use ibeam_runtime::Instant;
+use ibeam_runtime::{ExitReason, Instant};
 
-/// The restarts of the last while, against what is allowed. Time is an argument.
-#[derive(Clone, Debug)]
-pub(crate) struct Intensity {
-    max_restarts: usize,
-    within: Duration,
-    /// The latest restarts, oldest first; at most one more than allowed.
-    restarts: VecDeque<Instant>,
+use super::child_spec::ChildId;
+
+/// How many restarts are allowed within which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) max_restarts: usize,
+    pub(crate) within: Duration,
 }
 
-impl Intensity {
-    pub(crate) fn new(max_restarts: usize, within: Duration) -> Self {
-        Self { max_restarts, within, restarts: VecDeque::new() }
+impl Default for Limits {
+    /// Elixir's. OTP's is 1 in 5 s.
+    fn default() -> Self {
+        Self { max_restarts: 3, within: Duration::from_secs(5) }
+    }
+}
+
+/// The restarts of the last while, against what is allowed. Time is an argument.
+///
+/// `C` is how children are told apart: by id, or by pid.
+#[derive(Clone, Debug)]
+pub(crate) struct Intensity<C = ChildId> {
+    limits: Limits,
+    /// The latest restarts, oldest first: at most one more than allowed.
+    restarts: VecDeque<Restarted<C>>,
+}
+
+/// One restart that was counted: whose, and why.
+#[derive(Clone, Debug)]
+struct Restarted<C> {
+    at: Instant,
+    child: C,
+    reason: ExitReason,
+}
+
+impl<C: Clone> Intensity<C> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, restarts: VecDeque::new() }
     }
 
     /// Counts a restart. `false`: it is one too many.
     #[must_use]
-    pub(crate) fn allows_restart(&mut self, now: Instant) -> bool {
-        self.restarts.push_back(now);
-        while self.restarts.front().is_some_and(|&first| now - first > self.within) {
+    pub(crate) fn allows_restart(&mut self, at: Instant, child: &C, reason: &ExitReason) -> bool {
+        self.restarts.push_back(Restarted { at, child: child.clone(), reason: reason.clone() });
+        while self.restarts.front().is_some_and(|first| at - first.at > self.limits.within) {
             self.restarts.pop_front();
         }
-        self.restarts.len() <= self.max_restarts
+        self.restarts.len() <= self.limits.max_restarts
     }
 
-    pub(crate) fn limits(&self) -> (usize, Duration) {
-        (self.max_restarts, self.within)
+    /// What used the budget up, for people to read.
+    pub(crate) fn spent(&self) -> Spent<'_, C> {
+        Spent(self)
+    }
+}
+
+/// See [`Intensity::spent`].
+#[derive(Debug)]
+pub(crate) struct Spent<'a, C>(&'a Intensity<C>);
+
+/// So many reasons are told at most, the latest ones.
+const REASONS_MAX: usize = 10;
+
+impl<C: fmt::Display> fmt::Display for Spent<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Intensity { limits: Limits { max_restarts, within }, restarts } = self.0;
+        write!(f, "reached_max_restart_intensity, more than {max_restarts} restarts within {within:?}: ")?;
+        let untold = restarts.len().saturating_sub(REASONS_MAX);
+        if untold > 0 {
+            write!(f, "… {untold} before, ")?;
+        }
+        for (at, Restarted { child, reason, .. }) in restarts.iter().skip(untold).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}`{child}` ({reason})")?;
+        }
+        Ok(())
     }
 }
 
@@ -41,13 +91,36 @@ mod tests {
     #[test]
     fn restarts_count_only_within_the_window() {
         let start = ibeam_runtime::sim::Simulation::new(0).now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut intensity = Intensity::new(2, Duration::from_secs(5));
-        assert!(intensity.allows_restart(at(0)));
-        assert!(intensity.allows_restart(at(1)));
-        assert!(intensity.allows_restart(at(6)), "the first one is out of the window");
-        assert!(!intensity.allows_restart(at(6)), "1, 6 and 6");
-        let mut none = Intensity::new(0, Duration::from_secs(5));
-        assert!(!none.allows_restart(at(0)));
+        // most restarts, seconds at which they are asked for, which are allowed
+        let cases: [(usize, &[u64], &[bool]); 5] = [
+            (2, &[0, 1, 6, 6], &[true, true, true, false]),
+            (2, &[0, 0, 5], &[true, true, false]),
+            (0, &[0], &[false]),
+            (1, &[0, 6, 12, 18], &[true; 4]),
+            (3, &[0, 1, 2, 3, 4], &[true, true, true, false, false]),
+        ];
+        for (max_restarts, seconds, expected) in cases {
+            let mut intensity = Intensity::new(Limits { max_restarts, within: Duration::from_secs(5) });
+            let allowed = seconds.iter().map(|&second| {
+                let at = start + Duration::from_secs(second);
+                intensity.allows_restart(at, &ChildId::from("a"), &ExitReason::Killed)
+            });
+            assert_eq!(allowed.collect::<Vec<_>>(), expected, "{max_restarts} in 5 s, at {seconds:?}");
+        }
+    }
+
+    #[test]
+    fn what_used_the_budget_up_is_told_with_its_reasons() {
+        let start = ibeam_runtime::sim::Simulation::new(0).now();
+        let mut intensity = Intensity::new(Limits { max_restarts: 1, within: Duration::from_secs(5) });
+        assert!(intensity.allows_restart(start, &ChildId::from("a"), &ExitReason::Killed));
+        assert!(!intensity.allows_restart(start, &ChildId::from("b"), &ExitReason::Normal));
+        assert_eq!(
+            intensity.spent().to_string(),
+            "reached_max_restart_intensity, more than 1 restarts within 5s: `a` (killed), `b` (normal)"
+        );
+        let mut many = Intensity::new(Limits { max_restarts: 99, within: Duration::from_secs(5) });
+        assert!((0..99).all(|_| many.allows_restart(start, &ChildId::from("a"), &ExitReason::Killed)));
+        assert!(many.spent().to_string().contains("… 89 before, `a` (killed), "));
     }
 }

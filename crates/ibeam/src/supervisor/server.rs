@@ -1,77 +1,155 @@
 //! The supervisor's process: a server that traps exits.
+//!
+//! A restart is done in three steps, which are the same for every strategy: what else has to stop is stopped (in reverse order), the
+//! children that are to start are `Due`, and the due ones are started in order. A start that fails ends the last step: that child is
+//! `Restarting`, which others may wait for, and a retry comes through the mailbox, at once or after its back-off. So a child that
+//! does not start never keeps the supervisor from its other work.
 
-use std::collections::HashMap;
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use ibeam_runtime::process;
-use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Pid};
+use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Name, process};
 
-use super::child_exit::{AfterExit, after_exit, ended_as_asked};
-use super::child_spec::{ChildId, ChildSpec, Restart};
-use super::child_start::start;
+use super::backoff::Backoff;
+use super::builder::{Supervise, Supervisor, SupervisorInit};
+use super::child_check;
+use super::child_exit::{AfterExit, after_exit, ended_as_asked, ends_supervisor, is_reported};
+use super::child_report::{self as report, ErrorContext, Progress};
+use super::child_spec::{ChildId, ChildSpec, Restart, StartedChild};
+use super::child_start::{forgotten, start, start_failed};
 use super::child_stop;
+use super::children::{Child, Children, How, Key, Retry, Status, Token};
 use super::intensity::Intensity;
-use super::{ChildError, ChildInfo, StartChildError, Strategy, Supervisor};
-use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply};
+use super::supervisor_ref::{
+    ChildCounts, ChildError, ChildInfo, DeleteChildError, FailedToStartChild, RestartChildError,
+    StartChildError,
+};
+use super::{AutoShutdown, Strategy};
+use crate::__private::{dispatch_other, handle_call, take_call};
+use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError};
 
-/// # Invariants
-/// 1. A child's process is in `by_pid` from its start until its exit has been handled; two starts of one child never overlap.
-/// 2. `order` holds the keys of the children as they were added; keys are never reused.
 pub(super) struct Supervising {
+    /// The type of the supervisor, for reports.
+    module: &'static str,
+    strategy: Strategy,
+    auto_shutdown: AutoShutdown,
+    backoff: Option<Arc<Backoff>>,
     intensity: Intensity,
-    children: HashMap<u64, Child>,
-    by_pid: HashMap<Pid, u64>,
-    by_id: HashMap<ChildId, u64>,
-    next_key: u64,
+    children: Children,
+    /// What the jitter of back-off starts from.
+    seed: u64,
 }
 
-struct Child {
-    spec: ChildSpec,
-    pid: Option<Pid>,
+/// What a supervisor is started with.
+pub(super) struct Setup {
+    module: &'static str,
+    make: Make,
+}
+
+enum Make {
+    Ready(Supervisor),
+    ByInit(Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = SupervisorInit> + Send>> + Send>),
+}
+
+impl Setup {
+    pub(super) fn ready(supervisor: Supervisor) -> Self {
+        Self { module: std::any::type_name::<Supervisor>(), make: Make::Ready(supervisor) }
+    }
+
+    pub(super) fn by_init<S: Supervise>(args: S::Args) -> Self {
+        let init = Box::new(move || -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(S::init(args)) });
+        Self { module: std::any::type_name::<S>(), make: Make::ByInit(init) }
+    }
+
+    /// The name that it is to have before it runs.
+    pub(super) fn take_name(&mut self) -> Option<Name> {
+        match &mut self.make {
+            Make::Ready(supervisor) => supervisor.name.take(),
+            Make::ByInit(_) => None,
+        }
+    }
 }
 
 pub(super) struct StartChild(pub(super) ChildSpec);
 pub(super) struct TerminateChild(pub(super) ChildId);
+pub(super) struct RestartChild(pub(super) ChildId);
+pub(super) struct DeleteChild(pub(super) ChildId);
 pub(super) struct WhichChildren;
-/// To the supervisor itself: a restart that failed is to be tried again.
-struct Retry(u64);
+pub(super) struct WhichChild(pub(super) ChildId);
+pub(super) struct CountChildren;
+pub(super) struct ChildSpecOf(pub(super) ChildId);
+/// To the supervisor itself: a start that is to come.
+struct Again {
+    key: Key,
+    token: Token,
+}
 
 impl GenServer for Supervising {
-    type Args = Supervisor;
+    type Args = Setup;
 
-    async fn init(supervisor: Supervisor) -> Init<Self> {
+    async fn init(Setup { module, make }: Setup) -> Init<Self> {
         process::trap_exit(true);
-        let Supervisor { strategy: Strategy::OneForOne, intensity, children, .. } = supervisor;
+        let supervisor = match make {
+            Make::Ready(supervisor) => supervisor,
+            Make::ByInit(init) => match init().await {
+                SupervisorInit::Ok(supervisor) => supervisor,
+                SupervisorInit::Ignore => return Init::ignore(),
+            },
+        };
+        if let Err(error) = supervisor.check() {
+            return Init::stop(ExitReason::error(error));
+        }
+        let Supervisor { strategy, limits, auto_shutdown, backoff, name, children } = supervisor;
+        if let Some(name) = name
+            && let Err(error) = process::register(name, process::self_pid())
+        {
+            return Init::stop(ExitReason::error(error));
+        }
+        let mut seed = DefaultHasher::new();
+        process::now().hash(&mut seed);
         let mut this = Self {
-            intensity,
-            children: HashMap::new(),
-            by_pid: HashMap::new(),
-            by_id: HashMap::new(),
-            next_key: 0,
+            module,
+            strategy,
+            auto_shutdown,
+            backoff: backoff.map(Arc::new),
+            intensity: Intensity::new(limits),
+            children: Children::default(),
+            seed: seed.finish(),
         };
         for spec in children {
-            if let Err(error) = this.add(spec).await {
+            let id = spec.settings.id.clone();
+            let key = this.children.add(spec);
+            if let Err(error) = this.start(key, Some(Progress::Info)).await {
+                if let Some(child) = this.children.get(key) {
+                    report::error(module, ErrorContext::StartError, &child.settings, None, &error);
+                }
                 this.stop_all().await;
-                // As OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
-                return Init::stop(ExitReason::shutdown_with(error.to_string()));
+                return Init::stop(ExitReason::shutdown_with(FailedToStartChild { id, error }));
             }
         }
         Init::ok(this)
     }
 
-    async fn handle_info(&mut self, message: Message) -> Next {
+    /// As the macro would write it: no request needs its handler boxed.
+    async fn dispatch(&mut self, message: Message) -> Next {
         let message = match message.downcast::<Exit>() {
-            Ok(Exit { pid, reason }) => return self.exited(pid, &reason).await,
+            Ok(exit) => return self.exited(exit).await,
             Err(message) => message,
         };
-        match message.downcast::<Retry>() {
-            Ok(Retry(key)) if self.children.get(&key).is_some_and(|child| child.pid.is_none()) => {
-                self.restart(key).await
-            }
-            Ok(_) => Next::go_on(),
-            Err(message) => {
-                tracing::error!(target: "ibeam::supervisor", pid = %process::self_pid(), ?message, "unexpected message");
-                Next::go_on()
-            }
+        let message = match take_call::<Self, StartChild>(message) {
+            Ok((request, from)) => return handle_call(self, request, from).await,
+            Err(message) => message,
+        };
+        let message = match take_call::<Self, TerminateChild>(message) {
+            Ok((request, from)) => return handle_call(self, request, from).await,
+            Err(message) => message,
+        };
+        match message.downcast::<Again>() {
+            Ok(again) => self.again(again).await,
+            Err(message) => dispatch_other(self, message).await,
         }
     }
 
@@ -81,14 +159,14 @@ impl GenServer for Supervising {
 }
 
 impl HandleCall<StartChild> for Supervising {
-    type Reply = Result<Pid, StartChildError>;
+    type Reply = Result<StartedChild, StartChildError>;
 
     async fn handle_call(
         &mut self,
         StartChild(spec): StartChild,
         _: CallFrom<Self::Reply>,
     ) -> Reply<Self::Reply> {
-        Reply::now(self.add(spec).await)
+        Reply::now(self.start_child(spec).await)
     }
 }
 
@@ -100,137 +178,356 @@ impl HandleCall<TerminateChild> for Supervising {
         TerminateChild(id): TerminateChild,
         _: CallFrom<Self::Reply>,
     ) -> Reply<Self::Reply> {
-        let Some(&key) = self.by_id.get(&id) else { return Reply::now(Err(ChildError::NotFound { id })) };
-        self.stop(key).await;
-        if self.children[&key].spec.settings.restart == Restart::Temporary {
-            self.forget(key);
-        }
+        let Some(key) = self.children.key_of(id.as_str()) else {
+            return Reply::now(Err(ChildError::NotFound { id }));
+        };
+        self.terminate_child(key).await;
         Reply::now(Ok(()))
+    }
+}
+
+impl HandleCall<RestartChild> for Supervising {
+    type Reply = Result<StartedChild, RestartChildError>;
+
+    async fn handle_call(
+        &mut self,
+        RestartChild(id): RestartChild,
+        _: CallFrom<Self::Reply>,
+    ) -> Reply<Self::Reply> {
+        let Some(key) = self.children.key_of(id.as_str()) else {
+            return Reply::now(Err(RestartChildError::NotFound { id }));
+        };
+        Reply::now(match self.children.get(key).map(Child::status) {
+            Some(&Status::Running(pid)) => Err(RestartChildError::Running { id, pid }),
+            Some(Status::Due | Status::Restarting(_)) => Err(RestartChildError::Restarting { id }),
+            Some(Status::Stopped) | None => self
+                .start(key, Some(Progress::Debug))
+                .await
+                .map_err(|error| RestartChildError::Start { id, error }),
+        })
+    }
+}
+
+impl HandleCall<DeleteChild> for Supervising {
+    type Reply = Result<(), DeleteChildError>;
+
+    async fn handle_call(
+        &mut self,
+        DeleteChild(id): DeleteChild,
+        _: CallFrom<Self::Reply>,
+    ) -> Reply<Self::Reply> {
+        let Some(key) = self.children.key_of(id.as_str()) else {
+            return Reply::now(Err(DeleteChildError::NotFound { id }));
+        };
+        Reply::now(match self.children.get(key).map(Child::status) {
+            Some(&Status::Running(pid)) => Err(DeleteChildError::Running { id, pid }),
+            Some(Status::Due | Status::Restarting(_)) => Err(DeleteChildError::Restarting { id }),
+            Some(Status::Stopped) | None => {
+                self.children.remove(key);
+                Ok(())
+            }
+        })
     }
 }
 
 impl HandleCall<WhichChildren> for Supervising {
     type Reply = Vec<ChildInfo>;
 
-    async fn handle_call(&mut self, _: WhichChildren, _: CallFrom<Vec<ChildInfo>>) -> Reply<Vec<ChildInfo>> {
-        let info = |key: u64| {
-            let Child { spec, pid } = &self.children[&key];
-            ChildInfo { id: spec.settings.id.clone(), pid: *pid, kind: spec.settings.kind }
+    async fn handle_call(&mut self, _: WhichChildren, _: CallFrom<Self::Reply>) -> Reply<Self::Reply> {
+        Reply::now(self.children.iter().rev().map(|(_, child)| info(child)).collect())
+    }
+}
+
+impl HandleCall<WhichChild> for Supervising {
+    type Reply = Result<ChildInfo, ChildError>;
+
+    async fn handle_call(
+        &mut self,
+        WhichChild(id): WhichChild,
+        _: CallFrom<Self::Reply>,
+    ) -> Reply<Self::Reply> {
+        Reply::now(self.child(id).map(info))
+    }
+}
+
+impl HandleCall<CountChildren> for Supervising {
+    type Reply = ChildCounts;
+
+    async fn handle_call(&mut self, _: CountChildren, _: CallFrom<Self::Reply>) -> Reply<Self::Reply> {
+        let mut counts = ChildCounts::default();
+        self.children.iter().for_each(|(_, child)| counts.count(child.settings.kind, child.pid().is_some()));
+        Reply::now(counts)
+    }
+}
+
+impl HandleCall<ChildSpecOf> for Supervising {
+    type Reply = Result<ChildSpec, ChildError>;
+
+    async fn handle_call(
+        &mut self,
+        ChildSpecOf(id): ChildSpecOf,
+        _: CallFrom<Self::Reply>,
+    ) -> Reply<Self::Reply> {
+        let spec = |child: &Child| ChildSpec {
+            settings: child.settings.clone(),
+            start: child.start.clone().unwrap_or_else(forgotten),
         };
-        Reply::now(self.keys().into_iter().map(info).collect())
+        Reply::now(self.child(id).map(spec))
+    }
+}
+
+fn info(child: &Child) -> ChildInfo {
+    ChildInfo {
+        id: child.settings.id.clone(),
+        pid: child.pid(),
+        restarting: child.is_restarting(),
+        kind: child.settings.kind,
+        module: child.settings.module,
     }
 }
 
 impl Supervising {
-    /// In the order in which the children were added.
-    fn keys(&self) -> Vec<u64> {
-        let mut keys: Vec<_> = self.children.keys().copied().collect();
-        keys.sort_unstable();
-        keys
+    fn child(&self, id: ChildId) -> Result<&Child, ChildError> {
+        let child = self.children.key_of(id.as_str()).and_then(|key| self.children.get(key));
+        child.ok_or(ChildError::NotFound { id })
     }
 
-    async fn add(&mut self, spec: ChildSpec) -> Result<Pid, StartChildError> {
-        let id = spec.settings.id.clone();
-        if let Some(key) = self.by_id.get(&id) {
-            return Err(match self.children[key].pid {
+    fn backoff(&self, child: &Child) -> Option<Arc<Backoff>> {
+        child.settings.backoff.clone().or_else(|| self.backoff.clone())
+    }
+
+    async fn start_child(&mut self, spec: ChildSpec) -> Result<StartedChild, StartChildError> {
+        child_check::check(&spec.settings, Some(self.auto_shutdown)).map_err(StartChildError::Spec)?;
+        if let Some(key) = self.children.key_of(spec.settings.id.as_str()) {
+            let id = spec.settings.id;
+            return Err(match self.children.get(key).and_then(Child::pid) {
                 Some(pid) => StartChildError::AlreadyStarted { id, pid },
                 None => StartChildError::AlreadyPresent { id },
             });
         }
-        let pid = match start(&spec).await {
-            Ok(started) => started.pid,
-            Err(error) => return Err(StartChildError::Start { id, error }),
+        let key = self.children.add(spec);
+        let started = self.start(key, Some(Progress::Debug)).await;
+        started.map_err(|error| {
+            let id = self.children.get(key).map(|child| child.settings.id.clone());
+            self.children.remove(key);
+            StartChildError::Start { id: id.unwrap_or_else(|| "".into()), error }
+        })
+    }
+
+    /// Starts a child that has no process. If that fails it is `Stopped`. A temporary one that ignores is forgotten.
+    async fn start(&mut self, key: Key, level: Option<Progress>) -> Result<StartedChild, StartError> {
+        let Some(child) = self.children.get(key) else { return Ok(StartedChild::ignored()) };
+        let temporary = child.settings.restart == Restart::Temporary;
+        let starting = child.start.clone().unwrap_or_else(forgotten);
+        let started = start(&*starting).await;
+        let status = match &started {
+            Ok(StartedChild { pid: Some(pid), .. }) => Status::Running(*pid),
+            Ok(_) if temporary => {
+                self.children.set(key, Status::Stopped);
+                self.children.remove(key);
+                return started;
+            }
+            Ok(_) | Err(_) => Status::Stopped,
         };
-        let key = self.next_key;
-        self.next_key += 1;
-        self.by_id.insert(id, key);
-        if let Some(pid) = pid {
-            self.by_pid.insert(pid, key);
+        self.children.set(key, status);
+        let timed = self.backoff.is_some();
+        if let Some(child) = self.children.get_mut(key)
+            && let Some(pid) = child.pid()
+        {
+            if temporary {
+                child.start = None;
+            }
+            if timed || child.settings.backoff.is_some() {
+                child.since = Some(process::now());
+            }
+            if let Some(level) = level {
+                report::progress(level, self.module, &child.settings, pid);
+            }
         }
-        self.children.insert(key, Child { spec, pid });
-        Ok(pid.expect("replaced soon"))
+        started
     }
 
-    fn forget(&mut self, key: u64) {
-        if let Some(child) = self.children.remove(&key) {
-            self.by_id.remove(&child.spec.settings.id);
-        }
-    }
-
-    async fn exited(&mut self, pid: Pid, reason: &ExitReason) -> Next {
+    async fn exited(&mut self, Exit { pid, reason }: Exit) -> Next {
         // Somebody else who was linked to the supervisor, or a child that did not start.
-        let Some(key) = self.by_pid.remove(&pid) else { return Next::go_on() };
-        let Some(child) = self.children.get_mut(&key) else { return Next::go_on() };
-        child.pid = None;
-        let spec = &child.spec;
-        if reason.is_abnormal() {
-            tracing::error!(
-                target: "ibeam::supervisor",
-                supervisor = %process::self_pid(),
-                child = %spec.settings.id,
-                %pid,
-                %reason,
-                restart = ?spec.settings.restart,
-                "child `{}` ended: {reason}",
-                spec.settings.id
-            );
+        let Some(key) = self.children.key_of_pid(pid) else { return Next::go_on() };
+        self.children.set(key, Status::Stopped);
+        let Some(child) = self.children.get(key) else { return Next::go_on() };
+        let (restart, significant) = (child.settings.restart, child.settings.significant);
+        if is_reported(restart, &reason) {
+            report::error(self.module, ErrorContext::ChildTerminated, &child.settings, Some(pid), &reason);
         }
-        match after_exit(spec.settings.restart, reason) {
-            AfterExit::Restart => self.restart(key).await,
-            AfterExit::Keep => Next::go_on(),
-            AfterExit::Forget => {
-                self.forget(key);
+        match after_exit(restart, &reason) {
+            AfterExit::Restart => return self.restart(key, reason).await,
+            AfterExit::Keep => {}
+            AfterExit::Forget => self.children.remove(key),
+        }
+        let is_left =
+            |child: &Child| child.settings.significant && !matches!(child.status(), Status::Stopped);
+        let others = || self.children.iter().any(|(_, child)| is_left(child));
+        if ends_supervisor(self.auto_shutdown, significant, others) {
+            return Next::stop(ExitReason::Shutdown);
+        }
+        Next::go_on()
+    }
+
+    /// Restarts a child that has ended with this reason, if that is not too often.
+    async fn restart(&mut self, key: Key, reason: ExitReason) -> Next {
+        let Some(child) = self.children.get(key) else { return Next::go_on() };
+        let now = process::now();
+        if !self.intensity.allows_restart(now, &child.settings.id, &reason) {
+            report::error(
+                self.module,
+                ErrorContext::Shutdown,
+                &child.settings,
+                None,
+                &self.intensity.spent(),
+            );
+            self.children.set(key, Status::Stopped);
+            return Next::stop(ExitReason::Shutdown);
+        }
+        let wait = self.wait_after_exit(key);
+        self.make_way(key).await;
+        match wait {
+            Some(wait) => self.retry(key, How::GoOn, Some(wait)),
+            None => self.start_due(key).await,
+        }
+        Next::go_on()
+    }
+
+    /// Stops what the strategy does not leave running without this child; it and they are due then.
+    async fn make_way(&mut self, key: Key) {
+        let first = match self.strategy {
+            Strategy::OneForOne => return self.children.set(key, Status::Due),
+            Strategy::OneForAll => 0,
+            Strategy::RestForOne => key,
+        };
+        for key in self.children.keys_from(first).into_iter().rev() {
+            self.stop(key).await;
+            // Stopped by hand or not, all are started again, as in OTP. Of a temporary child there is nothing left.
+            self.children.set(key, Status::Due);
+        }
+    }
+
+    /// Starts the children that are due because of this one, in order. One that does not start is tried again later, and those after it
+    /// wait for that.
+    async fn start_due(&mut self, key: Key) {
+        if self.strategy == Strategy::OneForOne {
+            let started = self.start(key, Some(Progress::Info)).await;
+            if let Err(error) = started {
+                self.failed(key, error);
+            }
+            return;
+        }
+        let first = if self.strategy == Strategy::OneForAll { 0 } else { key };
+        for key in self.children.keys_from(first) {
+            if !matches!(self.children.get(key).map(Child::status), Some(Status::Due)) {
+                continue;
+            }
+            if let Err(error) = self.start(key, Some(Progress::Info)).await {
+                self.failed(key, error);
+                return;
+            }
+        }
+    }
+
+    /// A restart's start has failed.
+    fn failed(&mut self, key: Key, error: StartError) {
+        let Some(child) = self.children.get(key) else { return };
+        report::error(self.module, ErrorContext::StartError, &child.settings, None, &error);
+        match self.backoff(child) {
+            None => self.retry(key, How::Afresh(start_failed(error)), None),
+            Some(backoff) => {
+                let wait = self.next_wait(key, &backoff);
+                self.retry(key, How::GoOn, Some(wait));
+            }
+        }
+    }
+
+    /// Through the mailbox, so that others are heard in between.
+    fn retry(&mut self, key: Key, how: How, wait: Option<Duration>) {
+        let token = self.children.fresh();
+        let (me, again) = (process::self_pid(), Again { key, token });
+        let timer = match wait {
+            Some(wait) => Some(process::send_after(me, again, wait)),
+            None => {
+                me.send(again);
+                None
+            }
+        };
+        self.children.set(key, Status::Restarting(Retry { token, how, timer }));
+    }
+
+    async fn again(&mut self, Again { key, token }: Again) -> Next {
+        let how = match self.children.get(key).map(Child::status) {
+            Some(Status::Restarting(retry)) if retry.token == token => retry.how.clone(),
+            // Terminated, or restarted with others, meanwhile.
+            _ => return Next::go_on(),
+        };
+        match how {
+            How::Afresh(reason) => self.restart(key, reason).await,
+            How::GoOn => {
+                self.children.set(key, Status::Due);
+                self.start_due(key).await;
                 Next::go_on()
             }
         }
     }
 
-    async fn restart(&mut self, key: u64) -> Next {
-        let spec = self.children[&key].spec.clone();
-        if !self.intensity.allows_restart(process::now()) {
-            let (max, within) = self.intensity.limits();
-            tracing::error!(
-                target: "ibeam::supervisor",
-                supervisor = %process::self_pid(),
-                child = %spec.settings.id,
-                "more than {max} restarts within {within:?}: the last one would have been that of child `{}`",
-                spec.settings.id
-            );
-            return Next::stop(ExitReason::Shutdown);
+    /// A child that is to be restarted under back-off because it has ended: how long that waits. `None`: not at all.
+    fn wait_after_exit(&mut self, key: Key) -> Option<Duration> {
+        let child = self.children.get(key)?;
+        let backoff = self.backoff(child)?;
+        let ran_for = child.since.map_or(Duration::ZERO, |since| process::now() - since);
+        if backoff.is_stable_after(ran_for)
+            && let Some(child) = self.children.get_mut(key)
+        {
+            child.failures = 0;
         }
-        match start(&spec).await {
-            Ok(started) => {
-                if let Some(pid) = started.pid {
-                    self.by_pid.insert(pid, key);
-                }
-                self.children.get_mut(&key).expect("looked at above").pid = started.pid;
-            }
-            Err(error) => {
-                tracing::error!(target: "ibeam::supervisor", child = %spec.settings.id, "child `{}` did not start: {error}", spec.settings.id);
-                // Through the mailbox, so that others are heard in between.
-                process::self_pid().send(Retry(key));
-            }
+        let wait = self.next_wait(key, &backoff);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// One more restart: how long to wait before it.
+    fn next_wait(&mut self, key: Key, backoff: &Backoff) -> Duration {
+        let Some(child) = self.children.get_mut(key) else { return Duration::ZERO };
+        let failures = child.failures;
+        child.failures = failures.saturating_add(1);
+        let mut random = DefaultHasher::new();
+        (self.seed, key, failures, process::now()).hash(&mut random);
+        backoff.delay(failures, random.finish())
+    }
+
+    async fn terminate_child(&mut self, key: Key) {
+        let waited_for = matches!(self.children.get(key).map(Child::status), Some(Status::Restarting(_)));
+        self.stop(key).await;
+        if waited_for && let Some(next) = self.children.due_after(key) {
+            // It took the restart of those after it with it: that goes on with the next one.
+            self.retry(next, How::GoOn, None);
         }
-        Next::go_on()
     }
 
     async fn stop_all(&mut self) {
-        for key in self.keys().into_iter().rev() {
+        for key in self.children.keys_from(0).into_iter().rev() {
             self.stop(key).await;
         }
     }
 
-    /// Stops a child's process, if it has one.
-    async fn stop(&mut self, key: u64) {
-        let Some(child) = self.children.get_mut(&key) else { return };
-        let Some(pid) = child.pid.take() else { return };
-        let shutdown = child.spec.settings.shutdown();
-        let id = child.spec.settings.id.clone();
-        let restart = child.spec.settings.restart;
-        self.by_pid.remove(&pid);
-        let reason = child_stop::stop(pid, shutdown).await;
-        if !ended_as_asked(restart, shutdown, &reason) {
-            tracing::error!(target: "ibeam::supervisor", child = %id, %pid, %reason, "child `{id}` did not stop as asked: {reason}");
+    /// Stops a child's process, if it has one, and whatever was to start one. A temporary child is forgotten.
+    async fn stop(&mut self, key: Key) {
+        let Some(child) = self.children.get(key) else { return };
+        let (restart, shutdown, pid) = (child.settings.restart, child.settings.shutdown(), child.pid());
+        // Its exit is waited for here, and is nobody's if it comes late.
+        self.children.set(key, Status::Stopped);
+        if let Some(pid) = pid {
+            let reason = child_stop::stop(pid, shutdown).await;
+            if !ended_as_asked(restart, shutdown, &reason)
+                && let Some(child) = self.children.get(key)
+            {
+                report::error(self.module, ErrorContext::ShutdownError, &child.settings, Some(pid), &reason);
+            }
+        }
+        if restart == Restart::Temporary {
+            self.children.remove(key);
         }
     }
 }

@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ibeam::prelude::*;
-use ibeam::supervisor::SupervisorRef;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::options::DemoOptions;

@@ -1,0 +1,164 @@
+//! The children of a supervisor: in their order, by id and by process.
+//!
+//! # Invariants
+//! 1. Keys grow in the order in which children were added, and are never reused: the order of keys is the start order.
+//! 2. A child is `Running(pid)` if and only if `by_pid` leads from that pid to it. So a child has at most one process, and an
+//!    exit that leads nowhere is nobody's.
+//! 3. A child is `Restarting` if and only if a retry with its token is on its way, as a message or a timer. Tokens are
+//!    never reused: a retry whose token is not the child's is out of date, and does nothing.
+//! 4. If a child is `Due`, one before it is `Restarting`; when that is over, `Due` children are started.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+
+use ibeam_runtime::{ExitReason, Instant, Pid, Timer};
+
+use super::child_spec::{ChildId, ChildSpec, Settings, StartFn};
+
+/// Names a child as long as its supervisor lives.
+pub(super) type Key = u64;
+
+/// Tells one retry from another.
+pub(super) type Token = u64;
+
+#[derive(Default)]
+pub(super) struct Children {
+    by_key: BTreeMap<Key, Child>,
+    by_id: HashMap<ChildId, Key>,
+    by_pid: HashMap<Pid, Key>,
+    next: u64,
+}
+
+pub(super) struct Child {
+    pub(super) settings: Settings,
+    /// `None` once a temporary child runs: its arguments are not kept.
+    pub(super) start: Option<Arc<StartFn>>,
+    status: Status,
+    /// Restarts in a row that did not help. Only counted under back-off.
+    pub(super) failures: u32,
+    /// Since when it runs. Only noted under back-off.
+    pub(super) since: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) enum Status {
+    Running(Pid),
+    /// It has no process, and is not to get one by itself.
+    Stopped,
+    /// It was stopped because of another one, which is `Restarting`, and is started after that.
+    Due,
+    Restarting(Retry),
+}
+
+/// A start that is to come.
+#[derive(Debug)]
+pub(super) struct Retry {
+    pub(super) token: Token,
+    pub(super) how: How,
+    /// The timer of a retry that waits.
+    pub(super) timer: Option<Timer>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum How {
+    /// As if it had just ended with this reason: counted, and with all that the strategy asks for.
+    Afresh(ExitReason),
+    /// The start of this child and of those that are due after it.
+    GoOn,
+}
+
+impl Child {
+    pub(super) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    pub(super) fn pid(&self) -> Option<Pid> {
+        match self.status {
+            Status::Running(pid) => Some(pid),
+            _ => None,
+        }
+    }
+
+    /// Is it to be started by its supervisor?
+    pub(super) fn is_restarting(&self) -> bool {
+        matches!(self.status, Status::Due | Status::Restarting(_))
+    }
+}
+
+impl Children {
+    /// A number that this supervisor has not used yet.
+    pub(super) fn fresh(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Adds a child behind all others. Its id is not in use.
+    pub(super) fn add(&mut self, spec: ChildSpec) -> Key {
+        let key = self.fresh();
+        let ChildSpec { settings, start } = spec;
+        let former = self.by_id.insert(settings.id.clone(), key);
+        debug_assert!(former.is_none(), "two children `{}`", settings.id);
+        let child = Child { settings, start: Some(start), status: Status::Stopped, failures: 0, since: None };
+        self.by_key.insert(key, child);
+        key
+    }
+
+    /// Takes a child out that does not run.
+    pub(super) fn remove(&mut self, key: Key) {
+        if let Some(child) = self.by_key.remove(&key) {
+            debug_assert!(child.pid().is_none(), "child `{}` is forgotten while it runs", child.settings.id);
+            self.by_id.remove(&child.settings.id);
+        }
+    }
+
+    /// Changes where a child stands. A retry that it waited for is cancelled.
+    pub(super) fn set(&mut self, key: Key, status: Status) {
+        let Some(child) = self.by_key.get_mut(&key) else { return };
+        if let Status::Running(pid) = status {
+            self.by_pid.insert(pid, key);
+        }
+        match std::mem::replace(&mut child.status, status) {
+            Status::Running(pid) => {
+                self.by_pid.remove(&pid);
+            }
+            Status::Restarting(Retry { timer: Some(timer), .. }) => {
+                // One that cannot be cancelled any more has sent its message, whose token is out of date now.
+                timer.cancel();
+            }
+            Status::Restarting(_) | Status::Stopped | Status::Due => {}
+        }
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Child> {
+        self.by_key.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Child> {
+        self.by_key.get_mut(&key)
+    }
+
+    pub(super) fn key_of(&self, id: &str) -> Option<Key> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn key_of_pid(&self, pid: Pid) -> Option<Key> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Key, &Child)> {
+        self.by_key.iter().map(|(&key, child)| (key, child))
+    }
+
+    /// The keys from this one on, oldest first.
+    pub(super) fn keys_from(&self, first: Key) -> Vec<Key> {
+        self.by_key.range(first..).map(|(&key, _)| key).collect()
+    }
+
+    /// The next child after this one that is due.
+    pub(super) fn due_after(&self, key: Key) -> Option<Key> {
+        let mut after = self.by_key.range((Excluded(key), Unbounded));
+        after.find(|(_, child)| matches!(child.status, Status::Due)).map(|(&key, _)| key)
+    }
+}
