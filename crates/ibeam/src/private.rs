@@ -8,7 +8,7 @@ use ibeam_runtime::{CallFrom, Message, RuntimeBuilder, Termination, process};
 
 pub use ibeam_runtime::process::{Candidate, receive_with};
 
-use crate::gen_server::{CallMeta, CastMeta, GenServer, HandleCall, HandleCast, Handler, Next, Start};
+use crate::gen_server::{CallMeta, CastMeta, GenServer, HandleCall, HandleCast, Handler, Next, Reply, Start};
 
 /// The body of `#[ibeam::main]`.
 pub fn main<F>(builder: RuntimeBuilder, future: F) -> ExitCode
@@ -70,10 +70,20 @@ pub async fn handle_call<S: HandleCall<Q>, Q: Send + 'static>(
     request: Q,
     from: CallFrom<S::Reply>,
 ) -> Next {
-    // A handler that returns its reply has dropped `from`, which is taken up again by its key.
     let key = from.key();
     let reply = server.handle_call(request, from).await;
-    reply.send(key)
+    reply_by_key(key, reply)
+}
+
+/// Replies, if that is what the handler says, to the caller it was given. A handler that returns its reply has dropped the
+/// caller a moment ago, who is taken up again by the key.
+pub fn reply_by_key<R: Send + 'static>(key: usize, reply: Reply<R>) -> Next {
+    reply.send(|| CallFrom::reclaim(key))
+}
+
+/// Replies, if that is what the handler says, to a caller it was not given.
+pub fn reply_to<R: Send + 'static>(from: CallFrom<R>, reply: Reply<R>) -> Next {
+    reply.send(|| Some(from))
 }
 
 /// Handles what is none of the messages that the server's macro knows: those of handler traits written by hand, requests of

@@ -184,58 +184,81 @@ fn with_next(call: TokenStream, next: bool) -> TokenStream {
 }
 
 /// The part of `dispatch` that tries one type.
+///
+/// What the match takes apart goes into variables of their own, and the match is over before anything is awaited: its
+/// subject would be kept, and make each such server's process larger.
 fn attempt(server: &Server, handler: &Handler) -> TokenStream {
     let Handler { name, is_async, cfgs, role, .. } = handler;
     let wait = wait(*is_async);
     let request = server.request_type(handler);
-    let take = match role {
+    let request_name = server.request_name(handler);
+    let rest = server.has_marker().then(|| quote!(..));
+    // What comes out of the match, and the pattern around it.
+    let (take, vars, answer): (_, Vec<Ident>, _) = match role {
         Role::Call { args, reply, from } => {
-            let direct = match reply {
-                CallReply::Value(_) => from.is_none(),
-                CallReply::Reply(_) => false,
-            };
-            let answer = if direct {
-                let locals = locals(args);
-                let unpack = unpack(server, handler, &locals);
-                quote_spanned! {at(name)=>
-                    #unpack
-                    from.reply(Self::#name(self, #(#locals),*) #wait);
-                    ::ibeam::Next::go_on()
-                }
+            let take = quote_spanned!(at(name)=> ::ibeam::__private::take_call::<Self, #request>(message));
+            let caller = format_ident!("from", span = Span::mixed_site());
+            if from.is_some() {
+                // By the trait's function, where types that do not fit are an error already: one is enough.
+                let asked = format_ident!("request", span = Span::mixed_site());
+                let answer = quote_spanned! {at(name)=>
+                    let key = ::ibeam::CallFrom::key(&#caller);
+                    let reply = <Self as ::ibeam::HandleCall<#request>>::handle_call(self, #asked, #caller).await;
+                    ::ibeam::__private::reply_by_key(key, reply)
+                };
+                (take, vec![asked, caller], answer)
             } else {
-                quote_spanned! {at(name)=> ::ibeam::__private::handle_call(self, request, from).await }
-            };
-            quote_spanned! {at(name)=>
-                match ::ibeam::__private::take_call::<Self, #request>(message) {
-                    ::core::result::Result::Ok((request, from)) => { return { #answer }; }
-                    ::core::result::Result::Err(message) => message,
-                }
+                let mut vars = locals(args);
+                let call = quote_spanned!(at(name)=> Self::#name(self, #(#vars),*) #wait);
+                let answer = match reply {
+                    CallReply::Value(_) => quote_spanned! {at(name)=>
+                        let reply = #call;
+                        #caller.reply(reply);
+                        ::ibeam::Next::go_on()
+                    },
+                    CallReply::Reply(_) => quote_spanned! {at(name)=>
+                        let reply = #call;
+                        ::ibeam::__private::reply_to(#caller, reply)
+                    },
+                };
+                vars.push(caller);
+                (take, vars, answer)
             }
         }
         Role::Cast { args, next } => {
-            let locals = locals(args);
-            let unpack = unpack(server, handler, &locals);
-            let answer = with_next(quote_spanned!(at(name)=> Self::#name(self, #(#locals),*) #wait), *next);
-            quote_spanned! {at(name)=>
-                match ::ibeam::__private::take_cast::<Self, #request>(message) {
-                    ::core::result::Result::Ok(request) => { #unpack return { #answer }; }
-                    ::core::result::Result::Err(message) => message,
-                }
-            }
+            let take = quote_spanned!(at(name)=> ::ibeam::__private::take_cast::<Self, #request>(message));
+            let vars = locals(args);
+            let answer = with_next(quote_spanned!(at(name)=> Self::#name(self, #(#vars),*) #wait), *next);
+            (take, vars, answer)
         }
         Role::Info { message, next } => {
-            let answer = with_next(quote_spanned!(at(name)=> Self::#name(self, info) #wait), *next);
-            quote_spanned! {at(name)=>
-                match ::ibeam::Message::downcast::<#message>(message) {
-                    ::core::result::Result::Ok(info) => { return { #answer }; }
-                    ::core::result::Result::Err(message) => message,
-                }
-            }
+            let take = quote_spanned!(at(name)=> ::ibeam::Message::downcast::<#message>(message));
+            let vars = vec![format_ident!("info", span = Span::mixed_site())];
+            let answer = with_next(quote_spanned!(at(name)=> Self::#name(self, #(#vars),*) #wait), *next);
+            (take, vars, answer)
         }
     };
-    quote! {
+    let found: Vec<_> =
+        (0..vars.len()).map(|index| format_ident!("found{index}", span = Span::mixed_site())).collect();
+    let pattern = match role {
+        Role::Call { from: None, .. } => {
+            let (caller, args) = found.split_last().expect("the caller is among them");
+            quote!((#request_name(#(#args,)* #rest), #caller))
+        }
+        Role::Call { .. } => quote!((#(#found),*)),
+        Role::Cast { .. } => quote!(#request_name(#(#found,)* #rest)),
+        Role::Info { .. } => quote!(#(#found)*),
+    };
+    quote_spanned! {at(name)=>
         #(#cfgs)*
-        let message = #take;
+        let message = 'attempt: {
+            #(let #vars;)*
+            match #take {
+                ::core::result::Result::Ok(#pattern) => { #(#vars = #found;)* }
+                ::core::result::Result::Err(message) => break 'attempt message,
+            }
+            return { #answer };
+        };
     }
 }
 

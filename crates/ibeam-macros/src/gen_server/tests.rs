@@ -161,8 +161,8 @@ fn a_call_with_a_value_is_answered_in_dispatch() {
     let dispatch = method(gen_server, "dispatch");
     for part in [
         "::ibeam::__private::take_call::<Self, __S_add>(message)",
-        "let __S_add(arg0, arg1,) = request;",
-        "from.reply(Self::add(self, arg0, arg1).await); ::ibeam::Next::go_on()",
+        "Ok((__S_add(found0, found1,), found2)) => { arg0 = found0; arg1 = found1; from = found2; }",
+        "return { let reply = Self::add(self, arg0, arg1).await; from.reply(reply); ::ibeam::Next::go_on() };",
     ] {
         assert!(dispatch.contains(&squeezed(part)), "no {part} in {dispatch}");
     }
@@ -172,17 +172,20 @@ fn a_call_with_a_value_is_answered_in_dispatch() {
 }
 
 #[test]
-fn other_calls_go_through_the_runtime() {
-    for function in [
-        "#[call] fn add(&mut self, by: i64, from: CallFrom<u8>) -> Reply<u8> { r() }",
-        "#[call] fn add(&mut self, by: i64, from: ibeam::CallFrom<u8>) -> u8 { r() }",
-        "#[call] fn add(&mut self, by: i64) -> ibeam::Reply<u8> { r() }",
+fn other_calls_say_whether_there_is_a_reply() {
+    let by_the_trait = "let key = ::ibeam::CallFrom::key(&from); \
+         let reply = <Self as ::ibeam::HandleCall<__S_add> >::handle_call(self, request, from).await; \
+         ::ibeam::__private::reply_by_key(key, reply)";
+    for (function, answer) in [
+        ("#[call] fn add(&mut self, by: i64, from: CallFrom<u8>) -> Reply<u8> { r() }", by_the_trait),
+        ("#[call] fn add(&mut self, from: ibeam::CallFrom<u8>, by: i64) -> u8 { r() }", by_the_trait),
+        (
+            "#[call] async fn add(&mut self, by: i64) -> ibeam::Reply<u8> { r() }",
+            "let reply = Self::add(self, arg0).await; ::ibeam::__private::reply_to(from, reply)",
+        ),
     ] {
         let items = server(function);
-        check_holds(
-            implementation(&items, "GenServer"),
-            "Ok((request, from)) => { return { ::ibeam::__private::handle_call(self, request, from).await }; }",
-        );
+        check_holds(implementation(&items, "GenServer"), &format!("return {{ {answer} }};"));
         check_holds(implementation(&items, "HandleCall"), "type Reply = u8;");
     }
 }
@@ -221,13 +224,15 @@ fn casts_and_infos_go_on_unless_they_say_next() {
     let dispatch = method(implementation(&items, "GenServer"), "dispatch");
     let parts = [
         "::ibeam::__private::take_cast::<Self, __S_reset>(message)",
-        "{ let __S_reset(arg0,) = request; return { Self::reset(self, arg0).await; ::ibeam::Next::go_on() }; }",
+        "Ok(__S_reset(found0,)) => { arg0 = found0; }",
+        "return { Self::reset(self, arg0).await; ::ibeam::Next::go_on() };",
         "::ibeam::__private::take_cast::<Self, __S_stop>(message)",
-        "{ let __S_stop() = request; return { Self::stop(self,) }; }",
+        "Ok(__S_stop()) => {}",
+        "return { Self::stop(self,) };",
         "::ibeam::Message::downcast::<Tick>(message)",
-        "{ return { Self::tick(self, info).await; ::ibeam::Next::go_on() }; }",
+        "return { Self::tick(self, info).await; ::ibeam::Next::go_on() };",
         "::ibeam::Message::downcast::<a::Tock>(message)",
-        "{ return { Self::tock(self, info) }; }",
+        "return { Self::tock(self, info) };",
         "::ibeam::__private::dispatch_other(self, message).await",
     ];
     let mut rest = dispatch.as_str();
@@ -317,7 +322,7 @@ fn parameters_go_to_every_item() {
     );
     let gen_server = implementation(&items, "GenServer");
     check_holds(gen_server, "take_call::<Self, __Cache_get<K, N> >(message)");
-    check_holds(gen_server, "let __Cache_get(arg0, arg1, ..) = request;");
+    check_holds(gen_server, "Ok((__Cache_get(found0, found1, ..), found2)) => {");
     let call = implementation(&items, "HandleCall");
     check_holds(
         call,

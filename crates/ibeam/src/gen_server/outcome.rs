@@ -207,10 +207,11 @@ impl<R> Reply<R> {
 }
 
 impl<R: Send + 'static> Reply<R> {
-    /// Sends the reply of the call of this key, if there is one to send.
-    pub(crate) fn send(self, key: usize) -> Next {
+    /// Sends the reply to the caller, if there is one to send.
+    #[inline]
+    pub(crate) fn send(self, from: impl FnOnce() -> Option<CallFrom<R>>) -> Next {
         if let Some(reply) = self.reply {
-            match CallFrom::<R>::reclaim(key) {
+            match from() {
                 Some(from) => drop(from.reply(reply)),
                 None => tracing::warn!(
                     target: "ibeam::gen_server",

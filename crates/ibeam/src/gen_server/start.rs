@@ -82,10 +82,8 @@ impl<S: GenServer> Start<S> {
     }
 
     async fn start(self) -> Result<ServerRef<S>, StartError> {
-        // Only who is linked to the starter goes with it.
-        let parent = if self.link { Some(process::self_pid()) } else { None };
         let spawn = if self.link { self.spawn.link() } else { self.spawn };
-        let pid = spawn.try_spawn(run::<S>(self.args, parent)).map_err(StartError::from_spawn)?;
+        let pid = spawn.try_spawn(run::<S>(self.args, self.link)).map_err(StartError::from_spawn)?;
         let begun = process::Call::<Begin, Begun>::new(pid, Begin).timeout(self.timeout).await;
         match begun {
             Ok(Begun::Running) => Ok(ServerRef::of(pid)),
