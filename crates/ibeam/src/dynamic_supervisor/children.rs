@@ -103,7 +103,6 @@ impl<K> Children<K> {
 
     /// A start function that returns the process of another child gives that one's place away.
     pub(super) fn add(&mut self, pid: Pid, kept: K, terms: Terms) {
-        self.remove(pid);
         let Terms { restart, shutdown, kind, implemented_by, .. } = terms;
         let (number, _) = self.types.insert_full(implemented_by);
         let child = Child {
@@ -116,8 +115,14 @@ impl<K> Children<K> {
             state: State::Running,
             watched: false,
         };
+        self.insert(pid, child);
+    }
+
+    fn insert(&mut self, pid: Pid, child: Child<K>) {
         self.count(&child, 1);
-        self.table.insert(pid, child);
+        if let Some(former) = self.table.insert(pid, child) {
+            self.count(&former, 1_usize.wrapping_neg());
+        }
     }
 
     pub(super) fn remove(&mut self, pid: Pid) -> Option<Child<K>> {
@@ -134,10 +139,7 @@ impl<K> Children<K> {
     /// A restart has given the child another process.
     pub(super) fn replace(&mut self, former: Pid, pid: Pid) {
         let Some(child) = self.remove(former) else { return };
-        self.remove(pid);
-        let child = Child { state: State::Running, watched: false, ..child };
-        self.count(&child, 1);
-        self.table.insert(pid, child);
+        self.insert(pid, Child { state: State::Running, watched: false, ..child });
     }
 
     pub(super) fn get(&self, pid: Pid) -> Option<&Child<K>> {
