@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Name, process};
+use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Name, Pid, TaggedDown, process};
 
 use super::backoff::Backoff;
 use super::builder::{Supervise, Supervisor, SupervisorInit};
@@ -19,7 +19,7 @@ use super::child_check;
 use super::child_exit::{AfterExit, after_exit, ended_as_asked, ends_supervisor, is_reported};
 use super::child_report::{self as report, ErrorContext, Progress};
 use super::child_spec::{ChildId, ChildSpec, Restart, StartedChild};
-use super::child_start::{forgotten, start, start_failed};
+use super::child_start::{forgotten, lingering, start, start_failed};
 use super::child_stop;
 use super::children::{Child, Children, How, Key, Retry, Status, Token};
 use super::intensity::Intensity;
@@ -81,6 +81,9 @@ pub(super) struct WhichChildren;
 pub(super) struct WhichChild(pub(super) ChildId);
 pub(super) struct CountChildren;
 pub(super) struct ChildSpecOf(pub(super) ChildId);
+/// How long a restart waits for the end of who has its name: such a process has nothing to do any more but to end.
+const LINGER: Duration = Duration::from_millis(100);
+
 /// To the supervisor itself: a start that is to come.
 struct Again {
     key: Key,
@@ -147,8 +150,12 @@ impl GenServer for Supervising {
             Ok((request, from)) => return handle_call(self, request, from).await,
             Err(message) => message,
         };
-        match message.downcast::<Again>() {
-            Ok(again) => self.again(again).await,
+        let message = match message.downcast::<Again>() {
+            Ok(again) => return self.again(again).await,
+            Err(message) => message,
+        };
+        match message.downcast::<TaggedDown<Again>>() {
+            Ok(ended) => self.again(ended.tag).await,
             Err(message) => dispatch_other(self, message).await,
         }
     }
@@ -434,8 +441,14 @@ impl Supervising {
     fn failed(&mut self, key: Key, error: StartError) {
         let Some(child) = self.children.get(key) else { return };
         report::error(self.module, ErrorContext::StartError, &child.settings, None, &error);
-        match self.backoff(child) {
-            None => self.retry(key, How::Afresh(start_failed(error)), None),
+        let (backoff, waited_for) = (self.backoff(child), child.waited_for);
+        // Once per process, so that a name that is taken for good is no better than any other failure.
+        let lingering = lingering(&error).filter(|pid| waited_for != Some(*pid));
+        match backoff {
+            None => {
+                self.retry(key, How::Afresh(start_failed(error)), lingering.map(|_| LINGER));
+                self.retry_at_the_end_of(key, lingering);
+            }
             Some(backoff) => {
                 let wait = self.next_wait(key, &backoff);
                 self.retry(key, How::GoOn, Some(wait));
@@ -454,7 +467,15 @@ impl Supervising {
                 None
             }
         };
-        self.children.set(key, Status::Restarting(Retry { token, how, timer }));
+        self.children.set(key, Status::Restarting(Retry { token, how, timer, monitor: None }));
+    }
+
+    /// A retry that waits comes as soon as this process has ended.
+    fn retry_at_the_end_of(&mut self, key: Key, pid: Option<Pid>) {
+        let Some(pid) = pid else { return };
+        let token = self.children.await_end(key, pid);
+        let monitor = token.map(|token| process::monitor_builder(pid).tag(Again { key, token }).start());
+        self.children.add_monitor(key, monitor);
     }
 
     async fn again(&mut self, Again { key, token }: Again) -> Next {
@@ -500,8 +521,9 @@ impl Supervising {
     async fn terminate_child(&mut self, key: Key) {
         let waited_for = matches!(self.children.get(key).map(Child::status), Some(Status::Restarting(_)));
         self.stop(key).await;
-        if waited_for && let Some(next) = self.children.due_after(key) {
-            // It took the restart of those after it with it: that goes on with the next one.
+        let first = if self.strategy == Strategy::OneForAll { 0 } else { key };
+        if waited_for && let Some(next) = self.children.due_after(first) {
+            // It took the restart of others with it: that goes on with the next one.
             self.retry(next, How::GoOn, None);
         }
     }
