@@ -62,7 +62,7 @@ pub mod supervisor;
 
 #[doc(no_inline)]
 pub use dynamic_supervisor::{
-    DynamicStartError, DynamicSupervisor, DynamicSupervisorRef, DynamicTerminateError,
+    DynamicStartError, DynamicSupervisor, DynamicSupervisorRef, DynamicChildError,
 };
 #[doc(no_inline)]
 pub use gen_server::{

@@ -476,7 +476,7 @@ async fn terminated_twice(child: ChildSpec) -> ExitReason {
     assert_eq!(supervisor.terminate_child(child).await, Ok(()));
     let reason = down(monitor).await.reason;
     let again = supervisor.terminate_child(child).await;
-    assert_eq!(again, Err(DynamicTerminateError::NotFound { pid: child }));
+    assert_eq!(again, Err(DynamicChildError::NotFound { pid: child }));
     assert_eq!(counts(&supervisor).await, (0, 0, 0, 0));
     reason
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use ibeam_runtime::{CallError, ExitReason, Name, Pid, Timeout};
 
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
-use super::server::{CountChildren, StartChild, Supervising, TerminateChild, WhichChildren};
+use super::server::{CountChildren, StartChild, Supervising, TerminateChild, WhichChild, WhichChildren};
 use crate::gen_server::{ServerRef, StartError};
 use crate::supervisor::child_check::check;
-use crate::supervisor::{AutoShutdown, ChildCounts, Kind, SpecError, StartedChild};
+use crate::supervisor::{AutoShutdown, ChildCounts, Kind, Restart, Shutdown, SpecError, StartedChild};
 
 /// A dynamic supervisor, by pid or by name. Cheap to clone; a name is resolved at each use, so such a handle outlives restarts.
 ///
@@ -41,6 +41,10 @@ pub struct DynamicChildInfo {
     pub pid: Option<Pid>,
     /// Worker or supervisor.
     pub kind: Kind,
+    /// When it is restarted.
+    pub restart: Restart,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
     /// The type that implements it, if that is known.
     pub module: Option<&'static str>,
 }
@@ -77,10 +81,10 @@ impl fmt::Display for DynamicStartError {
 
 impl std::error::Error for DynamicStartError {}
 
-/// Why a child was not stopped.
+/// Why a child was not stopped, or nothing was said about it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum DynamicTerminateError {
+pub enum DynamicChildError {
     /// No child of the supervisor has this pid.
     NotFound {
         /// The pid.
@@ -90,7 +94,7 @@ pub enum DynamicTerminateError {
     Call(CallError),
 }
 
-impl fmt::Display for DynamicTerminateError {
+impl fmt::Display for DynamicChildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound { pid } => write!(f, "there is no child {pid}"),
@@ -99,7 +103,7 @@ impl fmt::Display for DynamicTerminateError {
     }
 }
 
-impl std::error::Error for DynamicTerminateError {}
+impl std::error::Error for DynamicChildError {}
 
 impl DynamicSupervisorRef<AnyChild> {
     /// The dynamic supervisor with this pid. Requests to a process that is none come back as errors.
@@ -187,13 +191,13 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     /// The supervisor goes on with other requests meanwhile.
     ///
     /// # Errors
-    /// See [`DynamicTerminateError`]. Who asks for the end of a child that stops already gets `NotFound` when it is gone.
+    /// See [`DynamicChildError`]. Who asks for the end of a child that stops already gets `NotFound` when it is gone.
     ///
     /// # Erlang/OTP
     /// `DynamicSupervisor.terminate_child/2`; there the supervisor waits for the child and does nothing else.
-    pub async fn terminate_child(&self, pid: Pid) -> Result<(), DynamicTerminateError> {
+    pub async fn terminate_child(&self, pid: Pid) -> Result<(), DynamicChildError> {
         let stopped = self.server.call(TerminateChild(pid)).timeout(Timeout::Infinity).await;
-        stopped.unwrap_or_else(|error| Err(DynamicTerminateError::Call(error)))
+        stopped.unwrap_or_else(|error| Err(DynamicChildError::Call(error)))
     }
 
     /// All children, those that restart or stop included. In no particular order.
@@ -207,6 +211,18 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     /// `DynamicSupervisor.which_children/1`.
     pub async fn which_children(&self) -> Result<Vec<DynamicChildInfo>, CallError> {
         self.server.call(WhichChildren).timeout(Timeout::Infinity).await
+    }
+
+    /// The child with this pid; one that is being restarted is known by its last pid.
+    ///
+    /// # Errors
+    /// See [`DynamicChildError`].
+    ///
+    /// # Erlang/OTP
+    /// `supervisor:which_child/2` of a `simple_one_for_one`.
+    pub async fn which_child(&self, pid: Pid) -> Result<DynamicChildInfo, DynamicChildError> {
+        let child = self.server.call(WhichChild(pid)).timeout(Timeout::Infinity).await;
+        child.map_err(DynamicChildError::Call)?.ok_or(DynamicChildError::NotFound { pid })
     }
 
     /// How many children there are. Costs the same for any number.

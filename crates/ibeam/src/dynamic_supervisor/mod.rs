@@ -38,7 +38,7 @@
 //!
 //!     let pid = room.pid().unwrap();
 //!     rooms.terminate_child(pid).await.unwrap();
-//!     assert_eq!(rooms.terminate_child(pid).await, Err(DynamicTerminateError::NotFound { pid }));
+//!     assert_eq!(rooms.terminate_child(pid).await, Err(DynamicChildError::NotFound { pid }));
 //! });
 //! ```
 //!
@@ -98,7 +98,7 @@ mod server;
 mod start;
 
 pub use dynamic_ref::{
-    DynamicChildInfo, DynamicStartError, DynamicSupervisorRef, DynamicTerminateError,
+    DynamicChildInfo, DynamicStartError, DynamicSupervisorRef, DynamicChildError,
 };
 pub use recipe::{AnyChild, DynamicChild, Recipe, Template};
 pub use start::{DynamicInit, DynamicSettings, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};

@@ -22,7 +22,7 @@ use super::deadlines::{Deadlines, What};
 use super::recipe::{again, begin};
 use super::report::{self, Progress};
 use super::start::Flags;
-use super::{DynamicChildInfo, DynamicStartError, DynamicTerminateError, Recipe};
+use super::{DynamicChildInfo, DynamicStartError, DynamicChildError, Recipe};
 use crate::__private::{handle_call, take_call};
 use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError, other};
 use crate::supervisor::child_exit::{AfterExit, after_exit, is_reported};
@@ -73,8 +73,9 @@ pub(super) enum Setup<R> {
 pub(super) struct StartChild<R: Recipe>(pub(super) R::Args);
 pub(super) type StartReply = Result<StartedChild, DynamicStartError>;
 pub(super) struct TerminateChild(pub(super) Pid);
-pub(super) type TerminateReply = Result<(), DynamicTerminateError>;
+pub(super) type TerminateReply = Result<(), DynamicChildError>;
 pub(super) struct WhichChildren;
+pub(super) struct WhichChild(pub(super) Pid);
 pub(super) struct CountChildren;
 
 /// To the supervisor itself: the restart of this child has failed, or has to wait, and is to be tried again; why.
@@ -174,16 +175,20 @@ impl<R: Recipe> HandleCall<WhichChildren> for Supervising<R> {
     ) -> Reply<Vec<DynamicChildInfo>> {
         let mut list = Vec::with_capacity(self.children.len());
         while let Some((pid, child)) = self.children.at(list.len()) {
-            list.push(DynamicChildInfo {
-                pid: (child.state() != State::Restarting).then_some(pid),
-                kind: child.kind(),
-                module: self.children.implemented_by(child),
-            });
+            list.push(self.info(pid, child));
             if list.len().is_multiple_of(4096) {
                 process::yield_now().await;
             }
         }
         Reply::now(list)
+    }
+}
+
+impl<R: Recipe> HandleCall<WhichChild> for Supervising<R> {
+    type Reply = Option<DynamicChildInfo>;
+
+    async fn handle_call(&mut self, WhichChild(pid): WhichChild, _: CallFrom<Self::Reply>) -> Reply<Self::Reply> {
+        Reply::now(self.children.get(pid).map(|child| self.info(pid, child)))
     }
 }
 
@@ -226,9 +231,23 @@ impl<R: Recipe> Supervising<R> {
             Ok((request, from)) => return handle_call(self, request, from).await,
             Err(message) => message,
         };
+        let message = match take_call::<Self, WhichChild>(message) {
+            Ok((request, from)) => return handle_call(self, request, from).await,
+            Err(message) => message,
+        };
         match take_call::<Self, CountChildren>(message) {
             Ok((request, from)) => handle_call(self, request, from).await,
             Err(message) => other(self, message).await,
+        }
+    }
+
+    fn info(&self, pid: Pid, child: &Child<R::Kept>) -> DynamicChildInfo {
+        DynamicChildInfo {
+            pid: (child.state() != State::Restarting).then_some(pid),
+            kind: child.kind(),
+            restart: child.restart(),
+            shutdown: child.shutdown(),
+            module: self.children.implemented_by(child),
         }
     }
 
@@ -361,7 +380,7 @@ impl<R: Recipe> Supervising<R> {
 
     fn terminate_child(&mut self, pid: Pid, from: CallFrom<TerminateReply>) {
         match self.children.get(pid).map(|child| (child.state(), child.shutdown())) {
-            None => drop(from.reply(Err(DynamicTerminateError::NotFound { pid }))),
+            None => drop(from.reply(Err(DynamicChildError::NotFound { pid }))),
             Some((State::Stopping, _)) if self.callers.contains_key(&pid) => {
                 self.late_callers.push((pid, from));
             }
@@ -451,7 +470,7 @@ impl<R: Recipe> Supervising<R> {
         }
         if !self.late_callers.is_empty() {
             for (_, from) in self.late_callers.extract_if(.., |(of, _)| *of == pid) {
-                from.reply(Err(DynamicTerminateError::NotFound { pid }));
+                from.reply(Err(DynamicChildError::NotFound { pid }));
             }
         }
     }
