@@ -46,6 +46,7 @@
 //! | servers with state | [`gen_server`](mod@gen_server) |
 //! | bare processes that are waited for | [`proc_lib`] |
 //! | restarting what crashes | [`supervisor`] |
+//! | children that come and go | [`dynamic_supervisor`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
 
@@ -55,11 +56,16 @@ extern crate self as ibeam;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+pub mod dynamic_supervisor;
 pub mod gen_server;
 pub mod prelude;
 pub mod proc_lib;
 pub mod supervisor;
 
+#[doc(no_inline)]
+pub use dynamic_supervisor::{
+    DynamicStartError, DynamicSupervisor, DynamicSupervisorRef, DynamicChildError,
+};
 #[doc(no_inline)]
 pub use gen_server::{
     Call, CallMeta, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply,

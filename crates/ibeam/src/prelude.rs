@@ -1,5 +1,8 @@
 //! What most programs use: `use ibeam::prelude::*;`.
 
+pub use crate::dynamic_supervisor::{
+    DynamicStartError, DynamicSupervisor, DynamicSupervisorRef, DynamicChildError,
+};
 pub use crate::gen_server::{
     Call, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply, ServerRef,
     StartError,
