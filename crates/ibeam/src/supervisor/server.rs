@@ -101,22 +101,13 @@ impl GenServer for Supervising {
             return Init::stop(ExitReason::error(error));
         }
         let Supervisor { strategy, limits, auto_shutdown, backoff, name, children } = supervisor;
-        // It has the name that it was started with; this one is `init`'s.
-        let me = process::self_pid();
-        match &name {
-            Some(ServerName::Local(name)) => {
-                if let Err(error) = process::register(name, me) {
-                    return Init::stop(ExitReason::error(error));
-                }
-            }
-            Some(ServerName::Via(via)) => {
-                if let Err(error) = via.register(me).await {
-                    return Init::stop(ExitReason::error(error));
-                }
-            }
-            None => {}
+        // The name that it was started with it has already; this one is of its own `init`.
+        if let Some(name) = &name
+            && let Err(reason) = register(name).await
+        {
+            return Init::stop(reason);
         }
-        report::introduce(name.or(started_as));
+        report::introduce(name.clone().or(started_as));
         let mut seed = DefaultHasher::new();
         process::now().hash(&mut seed);
         let mut this = Self {
@@ -131,11 +122,14 @@ impl GenServer for Supervising {
         for spec in children {
             let id = spec.settings.id.clone();
             let key = this.children.add(spec);
-            if let Err(error) = this.start(key, Some(Progress::Info)).await {
+            if let Err(error) = this.start(key, Progress::Info).await {
                 if let Some(child) = this.children.get(key) {
                     report::error(module, ErrorContext::StartError, &child.settings, None, &error);
                 }
                 this.stop_all().await;
+                if let Some(ServerName::Via(via)) = name {
+                    via.unregister().await;
+                }
                 return Init::stop(ExitReason::shutdown_with(FailedToStartChild { id, error }));
             }
         }
@@ -213,10 +207,9 @@ impl HandleCall<RestartChild> for Supervising {
         Reply::now(match self.children.get(key).map(Child::status) {
             Some(&Status::Running(pid)) => Err(RestartChildError::Running { id, pid }),
             Some(Status::Due | Status::Restarting(_)) => Err(RestartChildError::Restarting { id }),
-            Some(Status::Stopped) | None => self
-                .start(key, Some(Progress::Debug))
-                .await
-                .map_err(|error| RestartChildError::Start { id, error }),
+            Some(Status::Stopped) | None => {
+                self.start(key, Progress::Debug).await.map_err(|error| RestartChildError::Start { id, error })
+            }
         })
     }
 }
@@ -289,6 +282,15 @@ impl HandleCall<ChildSpecOf> for Supervising {
     }
 }
 
+/// Gives the calling process a name.
+async fn register(name: &ServerName) -> Result<(), ExitReason> {
+    let me = process::self_pid();
+    match name {
+        ServerName::Local(name) => process::register(name, me).map_err(ExitReason::error),
+        ServerName::Via(via) => via.register(me).await.map_err(ExitReason::error),
+    }
+}
+
 fn info(child: &Child) -> ChildInfo {
     ChildInfo {
         id: child.settings.id.clone(),
@@ -319,7 +321,7 @@ impl Supervising {
             });
         }
         let key = self.children.add(spec);
-        let started = self.start(key, Some(Progress::Debug)).await;
+        let started = self.start(key, Progress::Debug).await;
         started.map_err(|error| {
             let id = self.children.get(key).map(|child| child.settings.id.clone());
             self.children.remove(key);
@@ -328,7 +330,7 @@ impl Supervising {
     }
 
     /// Starts a child that has no process. If that fails it is `Stopped`. A temporary one that ignores is forgotten.
-    async fn start(&mut self, key: Key, level: Option<Progress>) -> Result<StartedChild, StartError> {
+    async fn start(&mut self, key: Key, level: Progress) -> Result<StartedChild, StartError> {
         let Some(child) = self.children.get(key) else { return Ok(StartedChild::ignored()) };
         let temporary = child.settings.restart == Restart::Temporary;
         let starting = child.start.clone().unwrap_or_else(forgotten);
@@ -353,9 +355,7 @@ impl Supervising {
             if timed || child.settings.backoff.is_some() {
                 child.since = Some(process::now());
             }
-            if let Some(level) = level {
-                report::progress(level, self.module, &child.settings, pid);
-            }
+            report::progress(level, self.module, &child.settings, pid);
         }
         started
     }
@@ -425,7 +425,7 @@ impl Supervising {
     /// wait for that.
     async fn start_due(&mut self, key: Key) {
         if self.strategy == Strategy::OneForOne {
-            let started = self.start(key, Some(Progress::Info)).await;
+            let started = self.start(key, Progress::Info).await;
             if let Err(error) = started {
                 self.failed(key, error);
             }
@@ -436,7 +436,7 @@ impl Supervising {
             if !matches!(self.children.get(key).map(Child::status), Some(Status::Due)) {
                 continue;
             }
-            if let Err(error) = self.start(key, Some(Progress::Info)).await {
+            if let Err(error) = self.start(key, Progress::Info).await {
                 self.failed(key, error);
                 return;
             }
