@@ -44,7 +44,9 @@
 //! |---|---|
 //! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
 //! | servers with state | [`gen_server`](mod@gen_server) |
+//! | bare processes that are waited for | [`proc_lib`] |
 //! | restarting what crashes | [`supervisor`] |
+//! | children that come and go | [`dynamic_supervisor`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
 
@@ -54,10 +56,14 @@ extern crate self as ibeam;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+pub mod dynamic_supervisor;
 pub mod gen_server;
 pub mod prelude;
+pub mod proc_lib;
 pub mod supervisor;
 
+#[doc(no_inline)]
+pub use dynamic_supervisor::{DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
 #[doc(no_inline)]
 pub use gen_server::{
     Call, CallMeta, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply,
@@ -66,10 +72,10 @@ pub use gen_server::{
 pub use ibeam_macros::{call, cast, gen_server, info, main, receive};
 pub use ibeam_runtime::{
     Alias, AliasMode, CallError, CallFrom, Destination, Down, Entered, ErrorReason, Exit, ExitReason,
-    Instant, Interval, Message, Metrics, Monitor, Name, NameError, Overflow, PanicReason, Pid, Priority,
-    ReasonValue, Reference, Runtime, RuntimeBuilder, SendError, ShutdownError, SpawnError, TaggedDown,
-    Target, Termination, Timeout, Timer, TimerFired, TrySendError, UndeliveredCounts, Value, inline, metrics,
-    process, sim,
+    Instant, Interval, KeyTaken, Message, Metrics, Monitor, Name, NameError, NameRegistry, Overflow,
+    PanicReason, Pid, Priority, ReasonValue, Reference, Runtime, RuntimeBuilder, SendError, ShutdownError,
+    SpawnError, TaggedDown, Target, Termination, Timeout, Timer, TimerFired, TrySendError, UndeliveredCounts,
+    Value, Via, inline, metrics, process, sim,
 };
 #[doc(no_inline)]
 pub use supervisor::{

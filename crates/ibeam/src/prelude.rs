@@ -1,5 +1,8 @@
 //! What most programs use: `use ibeam::prelude::*;`.
 
+pub use crate::dynamic_supervisor::{
+    DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef,
+};
 pub use crate::gen_server::{
     Call, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply, ServerRef,
     StartError,
@@ -8,6 +11,6 @@ pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
 pub use crate::{
-    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, Pid, Reference, Runtime,
-    Timeout, Timer, TimerFired, gen_server, process, receive,
+    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, NameRegistry, Pid,
+    Reference, Runtime, Timeout, Timer, TimerFired, gen_server, process, receive,
 };

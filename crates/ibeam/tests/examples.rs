@@ -19,6 +19,11 @@ fn supervised() {
 }
 
 #[test]
+fn supervision_tree() {
+    check("supervision_tree");
+}
+
+#[test]
 fn processes() {
     check("processes");
 }

@@ -103,10 +103,15 @@ pub fn reports_of(pid: Pid) -> Vec<Seen> {
 
 /// What was said under a target about a process.
 pub fn about(pid: Pid, target: &str) -> Vec<Seen> {
+    with("pid", pid, target)
+}
+
+/// What was said under a target with this process in this field.
+pub fn with(field: &str, pid: Pid, target: &str) -> Vec<Seen> {
     let pid = pid.to_string();
     let seen = SEEN.lock().unwrap();
     seen.iter()
-        .filter(|seen| seen.target == target && seen.fields.get("pid") == Some(&pid))
+        .filter(|seen| seen.target == target && seen.fields.get(field) == Some(&pid))
         .cloned()
         .collect()
 }

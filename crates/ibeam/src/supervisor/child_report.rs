@@ -13,11 +13,13 @@
 
 use std::fmt::{self, Display};
 
-use ibeam_runtime::{Pid, process};
+use ibeam_runtime::Pid;
+use ibeam_runtime::process::{self, Key};
 
 use super::child_spec::Settings;
+use crate::gen_server::ServerName;
 
-const TARGET: &str = "ibeam::supervisor";
+pub(crate) const TARGET: &str = "ibeam::supervisor";
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub(crate) enum ErrorContext {
 }
 
 impl ErrorContext {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::StartError => "start_error",
             Self::ChildTerminated => "child_terminated",
@@ -38,7 +40,7 @@ impl ErrorContext {
         }
     }
 
-    fn in_words(self) -> &'static str {
+    pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::StartError => "did not start",
             Self::ChildTerminated => "ended",
@@ -48,14 +50,27 @@ impl ErrorContext {
     }
 }
 
+/// The name of the calling supervisor in a registry, which the runtime does not know.
+const NAME: Key<ServerName> = Key::new("$supervisor");
+
+/// The calling process is a supervisor with this name.
+pub(crate) fn introduce(name: Option<ServerName>) {
+    if let Some(name @ ServerName::Via(_)) = name {
+        process::put(NAME, name);
+    }
+}
+
 /// The supervisor that speaks: its name if it has one.
-struct Supervisor;
+pub(crate) struct Supervisor;
 
 impl Display for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match process::name() {
             Some(name) => name.fmt(f),
-            None => process::self_pid().fmt(f),
+            None => match process::get(NAME) {
+                Some(name) => name.fmt(f),
+                None => process::self_pid().fmt(f),
+            },
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ibeam_runtime::__private::catch_failure;
-use ibeam_runtime::ExitReason;
+use ibeam_runtime::{ExitReason, Pid};
 
 use super::child_spec::{StartFn, StartFuture, StartedChild};
+use super::supervisor_ref::FailedToStartChild;
 use crate::gen_server::StartError;
 
 /// One start. What its start function does wrong, a panic included, is a start that failed.
@@ -23,6 +24,19 @@ pub(crate) fn start_failed(error: StartError) -> ExitReason {
     match error {
         StartError::Init { reason } => reason,
         error => ExitReason::error(error),
+    }
+}
+
+/// Did the start fail because its name is somebody else's, possibly somebody's who is about to end? That is so where a supervisor
+/// was killed: its children end by themselves, and while they do its successor starts theirs. Its start fails as a whole then, so
+/// this looks into failed starts of supervisors.
+pub(crate) fn lingering(error: &StartError) -> Option<Pid> {
+    match error {
+        StartError::AlreadyStarted { pid, .. } => Some(*pid),
+        StartError::Init { reason } => {
+            reason.downcast_ref::<FailedToStartChild>().and_then(|failed| lingering(&failed.error))
+        }
+        _ => None,
     }
 }
 

@@ -6,13 +6,13 @@
 //!    exit that leads nowhere is nobody's.
 //! 3. A child is `Restarting` if and only if a retry with its token is on its way, as a message or a timer. Tokens are
 //!    never reused: a retry whose token is not the child's is out of date, and does nothing.
-//! 4. If a child is `Due`, one before it is `Restarting`; when that is over, `Due` children are started.
+//! 4. If a child is `Due`, another one is `Restarting`, and when that is over, the `Due` ones are started.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
-use ibeam_runtime::{ExitReason, Instant, Pid, Timer};
+use ibeam_runtime::{ExitReason, Instant, Monitor, Pid, Timer, process};
 
 use super::child_spec::{ChildId, ChildSpec, Settings, StartFn};
 
@@ -39,6 +39,8 @@ pub(super) struct Child {
     pub(super) failures: u32,
     /// Since when it runs. Only noted under back-off.
     pub(super) since: Option<Instant>,
+    /// Whose end a restart of it has waited for already: see [`lingering`](super::child_start::lingering).
+    pub(super) waited_for: Option<Pid>,
 }
 
 #[derive(Debug)]
@@ -56,8 +58,21 @@ pub(super) enum Status {
 pub(super) struct Retry {
     pub(super) token: Token,
     pub(super) how: How,
-    /// The timer of a retry that waits.
+    /// The timer of a retry that waits, and the monitor of whom it waits for.
     pub(super) timer: Option<Timer>,
+    pub(super) monitor: Option<Monitor>,
+}
+
+impl Retry {
+    /// It is not to come. If that is too late, its message comes, whose token is out of date.
+    fn cancel(self) {
+        if let Some(timer) = self.timer {
+            timer.cancel();
+        }
+        if let Some(monitor) = self.monitor {
+            process::demonitor(monitor.reference());
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -99,7 +114,14 @@ impl Children {
         let ChildSpec { settings, start } = spec;
         let former = self.by_id.insert(settings.id.clone(), key);
         debug_assert!(former.is_none(), "two children `{}`", settings.id);
-        let child = Child { settings, start: Some(start), status: Status::Stopped, failures: 0, since: None };
+        let child = Child {
+            settings,
+            start: Some(start),
+            status: Status::Stopped,
+            failures: 0,
+            since: None,
+            waited_for: None,
+        };
         self.by_key.insert(key, child);
         key
     }
@@ -122,11 +144,25 @@ impl Children {
             Status::Running(pid) => {
                 self.by_pid.remove(&pid);
             }
-            Status::Restarting(Retry { timer: Some(timer), .. }) => {
-                // One that cannot be cancelled any more has sent its message, whose token is out of date now.
-                timer.cancel();
-            }
-            Status::Restarting(_) | Status::Stopped | Status::Due => {}
+            Status::Restarting(retry) => retry.cancel(),
+            Status::Stopped | Status::Due => {}
+        }
+    }
+
+    /// The retry of this child waits for the end of this process too: its token.
+    pub(super) fn await_end(&mut self, key: Key, pid: Pid) -> Option<Token> {
+        let child = self.by_key.get_mut(&key)?;
+        child.waited_for = Some(pid);
+        match &child.status {
+            Status::Restarting(retry) => Some(retry.token),
+            _ => None,
+        }
+    }
+
+    /// The monitor of whom it waits for, so that it ends with the wait.
+    pub(super) fn add_monitor(&mut self, key: Key, monitor: Option<Monitor>) {
+        if let Some(Child { status: Status::Restarting(retry), .. }) = self.by_key.get_mut(&key) {
+            retry.monitor = monitor;
         }
     }
 
@@ -156,7 +192,7 @@ impl Children {
         self.by_key.range(first..).map(|(&key, _)| key).collect()
     }
 
-    /// The next child after this one that is due.
+    /// The first child after this key that is due.
     pub(super) fn due_after(&self, key: Key) -> Option<Key> {
         let mut after = self.by_key.range((Excluded(key), Unbounded));
         after.find(|(_, child)| matches!(child.status, Status::Due)).map(|(&key, _)| key)

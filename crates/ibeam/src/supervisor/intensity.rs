@@ -23,29 +23,31 @@ impl Default for Limits {
 }
 
 /// The restarts of the last while, against what is allowed. Time is an argument.
+///
+/// `C` is how children are told apart: by id, or by pid.
 #[derive(Clone, Debug)]
-pub(crate) struct Intensity {
+pub(crate) struct Intensity<C = ChildId> {
     limits: Limits,
     /// The latest restarts, oldest first: at most one more than allowed.
-    restarts: VecDeque<Restarted>,
+    restarts: VecDeque<Restarted<C>>,
 }
 
 /// One restart that was counted: whose, and why.
 #[derive(Clone, Debug)]
-struct Restarted {
+struct Restarted<C> {
     at: Instant,
-    child: ChildId,
+    child: C,
     reason: ExitReason,
 }
 
-impl Intensity {
+impl<C: Clone> Intensity<C> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, restarts: VecDeque::new() }
     }
 
     /// Counts a restart. `false`: it is one too many.
     #[must_use]
-    pub(crate) fn allows_restart(&mut self, at: Instant, child: &ChildId, reason: &ExitReason) -> bool {
+    pub(crate) fn allows_restart(&mut self, at: Instant, child: &C, reason: &ExitReason) -> bool {
         self.restarts.push_back(Restarted { at, child: child.clone(), reason: reason.clone() });
         while self.restarts.front().is_some_and(|first| at - first.at > self.limits.within) {
             self.restarts.pop_front();
@@ -54,19 +56,19 @@ impl Intensity {
     }
 
     /// What used the budget up, for people to read.
-    pub(crate) fn spent(&self) -> Spent<'_> {
+    pub(crate) fn spent(&self) -> Spent<'_, C> {
         Spent(self)
     }
 }
 
 /// See [`Intensity::spent`].
 #[derive(Debug)]
-pub(crate) struct Spent<'a>(&'a Intensity);
+pub(crate) struct Spent<'a, C>(&'a Intensity<C>);
 
 /// So many reasons are told at most, the latest ones.
 const REASONS_MAX: usize = 10;
 
-impl fmt::Display for Spent<'_> {
+impl<C: fmt::Display> fmt::Display for Spent<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Intensity { limits: Limits { max_restarts, within }, restarts } = self.0;
         write!(f, "reached_max_restart_intensity, more than {max_restarts} restarts within {within:?}: ")?;
@@ -101,7 +103,7 @@ mod tests {
             let mut intensity = Intensity::new(Limits { max_restarts, within: Duration::from_secs(5) });
             let allowed = seconds.iter().map(|&second| {
                 let at = start + Duration::from_secs(second);
-                intensity.allows_restart(at, &"a".into(), &ExitReason::Killed)
+                intensity.allows_restart(at, &ChildId::from("a"), &ExitReason::Killed)
             });
             assert_eq!(allowed.collect::<Vec<_>>(), expected, "{max_restarts} in 5 s, at {seconds:?}");
         }
@@ -111,14 +113,14 @@ mod tests {
     fn what_used_the_budget_up_is_told_with_its_reasons() {
         let start = ibeam_runtime::sim::Simulation::new(0).now();
         let mut intensity = Intensity::new(Limits { max_restarts: 1, within: Duration::from_secs(5) });
-        assert!(intensity.allows_restart(start, &"a".into(), &ExitReason::Killed));
-        assert!(!intensity.allows_restart(start, &"b".into(), &ExitReason::Normal));
+        assert!(intensity.allows_restart(start, &ChildId::from("a"), &ExitReason::Killed));
+        assert!(!intensity.allows_restart(start, &ChildId::from("b"), &ExitReason::Normal));
         assert_eq!(
             intensity.spent().to_string(),
             "reached_max_restart_intensity, more than 1 restarts within 5s: `a` (killed), `b` (normal)"
         );
         let mut many = Intensity::new(Limits { max_restarts: 99, within: Duration::from_secs(5) });
-        assert!((0..99).all(|_| many.allows_restart(start, &"a".into(), &ExitReason::Killed)));
+        assert!((0..99).all(|_| many.allows_restart(start, &ChildId::from("a"), &ExitReason::Killed)));
         assert!(many.spent().to_string().contains("… 89 before, `a` (killed), "));
     }
 }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Name, process};
+use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Pid, TaggedDown, process};
 
 use super::backoff::Backoff;
 use super::builder::{Supervise, Supervisor, SupervisorInit};
@@ -19,7 +19,7 @@ use super::child_check;
 use super::child_exit::{AfterExit, after_exit, ended_as_asked, ends_supervisor, is_reported};
 use super::child_report::{self as report, ErrorContext, Progress};
 use super::child_spec::{ChildId, ChildSpec, Restart, StartedChild};
-use super::child_start::{forgotten, start, start_failed};
+use super::child_start::{forgotten, lingering, start, start_failed};
 use super::child_stop;
 use super::children::{Child, Children, How, Key, Retry, Status, Token};
 use super::intensity::Intensity;
@@ -29,7 +29,7 @@ use super::supervisor_ref::{
 };
 use super::{AutoShutdown, Strategy};
 use crate::__private::{dispatch_other, handle_call, take_call};
-use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError};
+use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, ServerName, StartError};
 
 pub(super) struct Supervising {
     /// The type of the supervisor, for reports.
@@ -47,6 +47,8 @@ pub(super) struct Supervising {
 pub(super) struct Setup {
     module: &'static str,
     make: Make,
+    /// What it is registered as before its `init` runs.
+    pub(super) name: Option<ServerName>,
 }
 
 enum Make {
@@ -55,21 +57,14 @@ enum Make {
 }
 
 impl Setup {
-    pub(super) fn ready(supervisor: Supervisor) -> Self {
-        Self { module: std::any::type_name::<Supervisor>(), make: Make::Ready(supervisor) }
+    pub(super) fn ready(mut supervisor: Supervisor) -> Self {
+        let name = supervisor.name.take();
+        Self { module: std::any::type_name::<Supervisor>(), make: Make::Ready(supervisor), name }
     }
 
     pub(super) fn by_init<S: Supervise>(args: S::Args) -> Self {
         let init = Box::new(move || -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(S::init(args)) });
-        Self { module: std::any::type_name::<S>(), make: Make::ByInit(init) }
-    }
-
-    /// The name that it is to have before it runs.
-    pub(super) fn take_name(&mut self) -> Option<Name> {
-        match &mut self.make {
-            Make::Ready(supervisor) => supervisor.name.take(),
-            Make::ByInit(_) => None,
-        }
+        Self { module: std::any::type_name::<S>(), make: Make::ByInit(init), name: None }
     }
 }
 
@@ -81,6 +76,9 @@ pub(super) struct WhichChildren;
 pub(super) struct WhichChild(pub(super) ChildId);
 pub(super) struct CountChildren;
 pub(super) struct ChildSpecOf(pub(super) ChildId);
+/// How long a restart waits for the end of who has its name: such a process has nothing to do any more but to end.
+const LINGER: Duration = Duration::from_millis(100);
+
 /// To the supervisor itself: a start that is to come.
 struct Again {
     key: Key,
@@ -90,7 +88,7 @@ struct Again {
 impl GenServer for Supervising {
     type Args = Setup;
 
-    async fn init(Setup { module, make }: Setup) -> Init<Self> {
+    async fn init(Setup { module, make, name: started_as }: Setup) -> Init<Self> {
         process::trap_exit(true);
         let supervisor = match make {
             Make::Ready(supervisor) => supervisor,
@@ -103,11 +101,13 @@ impl GenServer for Supervising {
             return Init::stop(ExitReason::error(error));
         }
         let Supervisor { strategy, limits, auto_shutdown, backoff, name, children } = supervisor;
-        if let Some(name) = name
-            && let Err(error) = process::register(name, process::self_pid())
+        // The name that it was started with it has already; this one is of its own `init`.
+        if let Some(name) = &name
+            && let Err(reason) = register(name).await
         {
-            return Init::stop(ExitReason::error(error));
+            return Init::stop(reason);
         }
+        report::introduce(name.clone().or(started_as));
         let mut seed = DefaultHasher::new();
         process::now().hash(&mut seed);
         let mut this = Self {
@@ -122,11 +122,14 @@ impl GenServer for Supervising {
         for spec in children {
             let id = spec.settings.id.clone();
             let key = this.children.add(spec);
-            if let Err(error) = this.start(key, Some(Progress::Info)).await {
+            if let Err(error) = this.start(key, Progress::Info).await {
                 if let Some(child) = this.children.get(key) {
                     report::error(module, ErrorContext::StartError, &child.settings, None, &error);
                 }
                 this.stop_all().await;
+                if let Some(ServerName::Via(via)) = name {
+                    via.unregister().await;
+                }
                 return Init::stop(ExitReason::shutdown_with(FailedToStartChild { id, error }));
             }
         }
@@ -147,8 +150,12 @@ impl GenServer for Supervising {
             Ok((request, from)) => return handle_call(self, request, from).await,
             Err(message) => message,
         };
-        match message.downcast::<Again>() {
-            Ok(again) => self.again(again).await,
+        let message = match message.downcast::<Again>() {
+            Ok(again) => return self.again(again).await,
+            Err(message) => message,
+        };
+        match message.downcast::<TaggedDown<Again>>() {
+            Ok(ended) => self.again(ended.tag).await,
             Err(message) => dispatch_other(self, message).await,
         }
     }
@@ -200,10 +207,9 @@ impl HandleCall<RestartChild> for Supervising {
         Reply::now(match self.children.get(key).map(Child::status) {
             Some(&Status::Running(pid)) => Err(RestartChildError::Running { id, pid }),
             Some(Status::Due | Status::Restarting(_)) => Err(RestartChildError::Restarting { id }),
-            Some(Status::Stopped) | None => self
-                .start(key, Some(Progress::Debug))
-                .await
-                .map_err(|error| RestartChildError::Start { id, error }),
+            Some(Status::Stopped) | None => {
+                self.start(key, Progress::Debug).await.map_err(|error| RestartChildError::Start { id, error })
+            }
         })
     }
 }
@@ -276,6 +282,15 @@ impl HandleCall<ChildSpecOf> for Supervising {
     }
 }
 
+/// Gives the calling process a name.
+async fn register(name: &ServerName) -> Result<(), ExitReason> {
+    let me = process::self_pid();
+    match name {
+        ServerName::Local(name) => process::register(name, me).map_err(ExitReason::error),
+        ServerName::Via(via) => via.register(me).await.map_err(ExitReason::error),
+    }
+}
+
 fn info(child: &Child) -> ChildInfo {
     ChildInfo {
         id: child.settings.id.clone(),
@@ -306,7 +321,7 @@ impl Supervising {
             });
         }
         let key = self.children.add(spec);
-        let started = self.start(key, Some(Progress::Debug)).await;
+        let started = self.start(key, Progress::Debug).await;
         started.map_err(|error| {
             let id = self.children.get(key).map(|child| child.settings.id.clone());
             self.children.remove(key);
@@ -315,7 +330,7 @@ impl Supervising {
     }
 
     /// Starts a child that has no process. If that fails it is `Stopped`. A temporary one that ignores is forgotten.
-    async fn start(&mut self, key: Key, level: Option<Progress>) -> Result<StartedChild, StartError> {
+    async fn start(&mut self, key: Key, level: Progress) -> Result<StartedChild, StartError> {
         let Some(child) = self.children.get(key) else { return Ok(StartedChild::ignored()) };
         let temporary = child.settings.restart == Restart::Temporary;
         let starting = child.start.clone().unwrap_or_else(forgotten);
@@ -340,9 +355,7 @@ impl Supervising {
             if timed || child.settings.backoff.is_some() {
                 child.since = Some(process::now());
             }
-            if let Some(level) = level {
-                report::progress(level, self.module, &child.settings, pid);
-            }
+            report::progress(level, self.module, &child.settings, pid);
         }
         started
     }
@@ -412,7 +425,7 @@ impl Supervising {
     /// wait for that.
     async fn start_due(&mut self, key: Key) {
         if self.strategy == Strategy::OneForOne {
-            let started = self.start(key, Some(Progress::Info)).await;
+            let started = self.start(key, Progress::Info).await;
             if let Err(error) = started {
                 self.failed(key, error);
             }
@@ -423,7 +436,7 @@ impl Supervising {
             if !matches!(self.children.get(key).map(Child::status), Some(Status::Due)) {
                 continue;
             }
-            if let Err(error) = self.start(key, Some(Progress::Info)).await {
+            if let Err(error) = self.start(key, Progress::Info).await {
                 self.failed(key, error);
                 return;
             }
@@ -434,8 +447,14 @@ impl Supervising {
     fn failed(&mut self, key: Key, error: StartError) {
         let Some(child) = self.children.get(key) else { return };
         report::error(self.module, ErrorContext::StartError, &child.settings, None, &error);
-        match self.backoff(child) {
-            None => self.retry(key, How::Afresh(start_failed(error)), None),
+        let (backoff, waited_for) = (self.backoff(child), child.waited_for);
+        // Once per process, so that a name that is taken for good is no better than any other failure.
+        let lingering = lingering(&error).filter(|pid| waited_for != Some(*pid));
+        match backoff {
+            None => {
+                self.retry(key, How::Afresh(start_failed(error)), lingering.map(|_| LINGER));
+                self.retry_at_the_end_of(key, lingering);
+            }
             Some(backoff) => {
                 let wait = self.next_wait(key, &backoff);
                 self.retry(key, How::GoOn, Some(wait));
@@ -454,7 +473,15 @@ impl Supervising {
                 None
             }
         };
-        self.children.set(key, Status::Restarting(Retry { token, how, timer }));
+        self.children.set(key, Status::Restarting(Retry { token, how, timer, monitor: None }));
+    }
+
+    /// A retry that waits comes as soon as this process has ended.
+    fn retry_at_the_end_of(&mut self, key: Key, pid: Option<Pid>) {
+        let Some(pid) = pid else { return };
+        let token = self.children.await_end(key, pid);
+        let monitor = token.map(|token| process::monitor_builder(pid).tag(Again { key, token }).start());
+        self.children.add_monitor(key, monitor);
     }
 
     async fn again(&mut self, Again { key, token }: Again) -> Next {
@@ -500,8 +527,9 @@ impl Supervising {
     async fn terminate_child(&mut self, key: Key) {
         let waited_for = matches!(self.children.get(key).map(Child::status), Some(Status::Restarting(_)));
         self.stop(key).await;
-        if waited_for && let Some(next) = self.children.due_after(key) {
-            // It took the restart of those after it with it: that goes on with the next one.
+        let first = if self.strategy == Strategy::OneForAll { 0 } else { key };
+        if waited_for && let Some(next) = self.children.due_after(first) {
+            // It took the restart of others with it: that goes on with the next one.
             self.retry(next, How::GoOn, None);
         }
     }
