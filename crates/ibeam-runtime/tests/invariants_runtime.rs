@@ -208,6 +208,50 @@ fn invariant_12_without_spares_a_hog_is_counted() {
     });
 }
 
+/// Nor do they wait when a worker sleeps, though its peer has told nobody of what stands behind the hog.
+#[test]
+fn invariant_12_without_spares_a_sleeping_worker_helps() {
+    let settings = Runtime::builder().workers(2).spare_threads(0).hog_threshold(Duration::from_millis(1));
+    on_threads_with(settings, || async {
+        for _ in 0..20 {
+            // Turns so short that waking another worker for one process would not pay.
+            for _ in 0..1_000 {
+                process::yield_now().await;
+            }
+            let ran = Arc::new(AtomicBool::new(false));
+            let runs = Arc::clone(&ran);
+            process::spawn(async move { runs.store(true, SeqCst) });
+            while !ran.load(SeqCst) {
+                thread::yield_now();
+            }
+        }
+    });
+}
+
+/// The same for what a hog starts late in its turn, when the spare that has its place sleeps already.
+#[test]
+fn invariant_12_what_a_hog_starts_later_is_run() {
+    on_threads_with(Runtime::builder().workers(1).hog_threshold(Duration::from_millis(1)), || async {
+        for _ in 0..20 {
+            for _ in 0..1_000 {
+                process::yield_now().await;
+            }
+            let before = Metrics::current();
+            while Metrics::current().compensations == before.compensations
+                || Metrics::current().parks == before.parks
+            {
+                thread::yield_now();
+            }
+            let ran = Arc::new(AtomicBool::new(false));
+            let runs = Arc::clone(&ran);
+            process::spawn(async move { runs.store(true, SeqCst) });
+            while !ran.load(SeqCst) {
+                thread::yield_now();
+            }
+        }
+    });
+}
+
 /// What the system knows of a thread: how often it ran, and for how long.
 #[cfg(target_os = "linux")]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

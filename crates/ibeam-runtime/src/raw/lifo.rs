@@ -158,6 +158,13 @@ impl<T> LifoOwner<T> {
         Some(entry)
     }
 
+    /// Is this worker a hog by now? If not, who takes its place when it becomes one sees all that was done before this call.
+    #[inline(always)]
+    pub(crate) fn is_hog_by_now(&self) -> bool {
+        self.barrier.here();
+        self.lifo.is_hog()
+    }
+
     /// Runs a turn. `true`: it took too long, and the worker has to retire.
     #[inline(always)]
     pub(crate) fn turn(&self, turn: impl FnOnce()) -> bool {

@@ -101,6 +101,12 @@ impl OwnSlot {
         self.0.take().map(Ready::from_slot)
     }
 
+    /// Is this worker a hog by now? If not, who takes its place when it becomes one sees all that was done before this call.
+    #[inline(always)]
+    pub(crate) fn is_hog_by_now(&self) -> bool {
+        self.0.is_hog_by_now()
+    }
+
     /// Runs a turn. `true`: it took too long, and the worker has to retire.
     #[inline(always)]
     pub(crate) fn turn(&self, turn: impl FnOnce()) -> bool {

@@ -112,7 +112,8 @@ impl Worker {
     fn enqueue(&self, ready: Ready) {
         let alone = self.queue.is_empty();
         self.queue.push(ready);
-        if alone && self.short_turns.get() {
+        // A hog does not get there itself, and its spare may sleep already.
+        if alone && self.short_turns.get() && !self.lifo.is_hog_by_now() {
             self.untold.set(1);
         } else {
             self.threads.notify();
