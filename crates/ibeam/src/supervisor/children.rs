@@ -194,6 +194,10 @@ impl Children {
 
     /// The first of these that is due.
     pub(super) fn next_due(&self, keys: RangeInclusive<Key>) -> Option<Key> {
+        if keys.is_empty() {
+            // Which `range` takes for a mistake.
+            return None;
+        }
         let mut among = self.by_key.range(keys);
         among.find(|(_, child)| matches!(child.status, Status::Due)).map(|(&key, _)| key)
     }
