@@ -1,9 +1,11 @@
 //! Decisions about children that have ended. Nothing here does anything: events in, what is to be done out.
 
+use std::ops::RangeInclusive;
+
 use ibeam_runtime::ExitReason;
 
-use super::AutoShutdown;
 use super::child_spec::{Restart, Shutdown};
+use super::{AutoShutdown, Strategy};
 
 /// What the exit of a child asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,16 @@ pub(crate) fn after_exit(restart: Restart, reason: &ExitReason) -> AfterExit {
         Restart::Transient if reason.is_abnormal() => AfterExit::Restart,
         Restart::Transient => AfterExit::Keep,
         Restart::Temporary => AfterExit::Forget,
+    }
+}
+
+/// Whom the restart of a child concerns, by their places in the start order: they are stopped, those behind first, and started again, those
+/// in front first.
+pub(crate) fn concerned(strategy: Strategy, child: u64) -> RangeInclusive<u64> {
+    match strategy {
+        Strategy::OneForOne => child..=child,
+        Strategy::OneForAll => 0..=u64::MAX,
+        Strategy::RestForOne => child..=u64::MAX,
     }
 }
 
@@ -71,6 +83,22 @@ mod tests {
         for (restart, expected, reported) in cases {
             assert_eq!(reasons.clone().map(|reason| after_exit(restart, &reason)), expected, "{restart}");
             assert_eq!(reasons.clone().map(|reason| is_reported(restart, &reason)), reported, "{restart}");
+        }
+    }
+
+    #[test]
+    fn a_restart_concerns_whom_the_strategy_says() {
+        let cases = [
+            (Strategy::OneForOne, [vec![1], vec![2], vec![3]]),
+            (Strategy::OneForAll, [vec![1, 2, 3], vec![1, 2, 3], vec![1, 2, 3]]),
+            (Strategy::RestForOne, [vec![1, 2, 3], vec![2, 3], vec![3]]),
+        ];
+        for (strategy, expected) in cases {
+            for (child, expected) in (1..).zip(expected) {
+                let concerned = concerned(strategy, child);
+                let is: Vec<u64> = (1..=3).filter(|place| concerned.contains(place)).collect();
+                assert_eq!(is, expected, "{strategy:?}, child {child}");
+            }
         }
     }
 

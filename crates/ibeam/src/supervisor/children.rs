@@ -9,7 +9,7 @@
 //! 4. If a child is `Due`, another one is `Restarting`, and when that is over, the `Due` ones are started.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ibeam_runtime::{ExitReason, Instant, Monitor, Pid, Timer, process};
@@ -187,14 +187,18 @@ impl Children {
         self.by_key.iter().map(|(&key, child)| (key, child))
     }
 
-    /// The keys from this one on, oldest first.
-    pub(super) fn keys_from(&self, first: Key) -> Vec<Key> {
-        self.by_key.range(first..).map(|(&key, _)| key).collect()
+    /// The keys of those among these that there are, oldest first.
+    pub(super) fn keys_in(&self, keys: RangeInclusive<Key>) -> Vec<Key> {
+        self.by_key.range(keys).map(|(&key, _)| key).collect()
     }
 
-    /// The first child after this key that is due.
-    pub(super) fn due_after(&self, key: Key) -> Option<Key> {
-        let mut after = self.by_key.range((Excluded(key), Unbounded));
-        after.find(|(_, child)| matches!(child.status, Status::Due)).map(|(&key, _)| key)
+    /// The first of these that is due.
+    pub(super) fn next_due(&self, keys: RangeInclusive<Key>) -> Option<Key> {
+        if keys.is_empty() {
+            // Which `range` takes for a mistake.
+            return None;
+        }
+        let mut among = self.by_key.range(keys);
+        among.find(|(_, child)| matches!(child.status, Status::Due)).map(|(&key, _)| key)
     }
 }

@@ -16,7 +16,7 @@ use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Pid, TaggedDown, proces
 use super::backoff::Backoff;
 use super::builder::{Supervise, Supervisor, SupervisorInit};
 use super::child_check;
-use super::child_exit::{AfterExit, after_exit, ended_as_asked, ends_supervisor, is_reported};
+use super::child_exit::{AfterExit, after_exit, concerned, ended_as_asked, ends_supervisor, is_reported};
 use super::child_report::{self as report, ErrorContext, Progress};
 use super::child_spec::{ChildId, ChildSpec, Restart, StartedChild};
 use super::child_start::{forgotten, lingering, start, start_failed};
@@ -409,12 +409,11 @@ impl Supervising {
 
     /// Stops what the strategy does not leave running without this child; it and they are due then.
     async fn make_way(&mut self, key: Key) {
-        let first = match self.strategy {
-            Strategy::OneForOne => return self.children.set(key, Status::Due),
-            Strategy::OneForAll => 0,
-            Strategy::RestForOne => key,
-        };
-        for key in self.children.keys_from(first).into_iter().rev() {
+        let concerned = concerned(self.strategy, key);
+        if concerned.start() == concerned.end() {
+            return self.children.set(key, Status::Due);
+        }
+        for key in self.children.keys_in(concerned).into_iter().rev() {
             self.stop(key).await;
             // Stopped by hand or not, all are started again, as in OTP. Of a temporary child there is nothing left.
             self.children.set(key, Status::Due);
@@ -424,22 +423,12 @@ impl Supervising {
     /// Starts the children that are due because of this one, in order. One that does not start is tried again later, and those after it
     /// wait for that.
     async fn start_due(&mut self, key: Key) {
-        if self.strategy == Strategy::OneForOne {
-            let started = self.start(key, Progress::Info).await;
-            if let Err(error) = started {
-                self.failed(key, error);
-            }
-            return;
-        }
-        let first = if self.strategy == Strategy::OneForAll { 0 } else { key };
-        for key in self.children.keys_from(first) {
-            if !matches!(self.children.get(key).map(Child::status), Some(Status::Due)) {
-                continue;
-            }
+        let (mut from, last) = concerned(self.strategy, key).into_inner();
+        while let Some(key) = self.children.next_due(from..=last) {
             if let Err(error) = self.start(key, Progress::Info).await {
-                self.failed(key, error);
-                return;
+                return self.failed(key, error);
             }
+            from = key + 1;
         }
     }
 
@@ -527,15 +516,14 @@ impl Supervising {
     async fn terminate_child(&mut self, key: Key) {
         let waited_for = matches!(self.children.get(key).map(Child::status), Some(Status::Restarting(_)));
         self.stop(key).await;
-        let first = if self.strategy == Strategy::OneForAll { 0 } else { key };
-        if waited_for && let Some(next) = self.children.due_after(first) {
+        if waited_for && let Some(next) = self.children.next_due(concerned(self.strategy, key)) {
             // It took the restart of others with it: that goes on with the next one.
             self.retry(next, How::GoOn, None);
         }
     }
 
     async fn stop_all(&mut self) {
-        for key in self.children.keys_from(0).into_iter().rev() {
+        for key in self.children.keys_in(0..=Key::MAX).into_iter().rev() {
             self.stop(key).await;
         }
     }
