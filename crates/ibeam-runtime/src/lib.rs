@@ -58,9 +58,9 @@ pub use message::Message;
 pub use pid::Pid;
 #[cfg(not(loom))]
 pub use process::{
-    Alias, AliasMode, CallError, CallFrom, Destination, Down, Exit, Interval, Monitor, Name, NameError,
-    Overflow, Priority, SendError, SpawnError, TaggedDown, Target, Termination, Timer, TimerFired,
-    TrySendError,
+    Alias, AliasMode, CallError, CallFrom, Destination, Down, Exit, Interval, KeyTaken, Monitor, Name,
+    NameError, NameRegistry, Overflow, Priority, SendError, SpawnError, TaggedDown, Target, Termination,
+    Timer, TimerFired, TrySendError, Via,
 };
 #[cfg(not(loom))]
 pub use reference::Reference;
@@ -75,6 +75,7 @@ pub use timeout::Timeout;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::process::{catch_exit, catch_failure};
+    pub use crate::message::Described;
+    pub use crate::process::{catch_exit, catch_failure, dropped_callers};
     pub use crate::raw::node::{Meta, NoMeta};
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::process::CallFrom;
 use crate::raw::call;
-use crate::raw::node::{Kind, Meta, NoMeta, OwnedNode};
+use crate::raw::node::{Kind, Meta, NoMeta, NodeType, OwnedNode};
 
 /// A received message, to be taken apart by its type.
 ///
@@ -101,11 +101,44 @@ impl Message {
         (self.0.header().node_type.type_name)()
     }
 
+    /// What kind of message this is, to be remembered without the message.
+    #[doc(hidden)]
+    #[inline(always)]
+    #[must_use]
+    pub fn described(&self) -> Described {
+        Described(self.0.header().node_type)
+    }
+
     /// What the sender's layer attached to this type of message.
     #[doc(hidden)]
     #[must_use]
     pub fn meta(&self) -> Option<&'static (dyn Any + Send + Sync)> {
         self.0.header().node_type.meta
+    }
+}
+
+/// What kind of message one was: one word.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Described(&'static NodeType);
+
+impl Described {
+    /// The name of the message's type.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        (self.0.type_name)()
+    }
+
+    /// Was it a call?
+    #[must_use]
+    pub fn is_call(self) -> bool {
+        self.0.kind == Kind::Call
+    }
+
+    /// What the sender's layer attached.
+    #[must_use]
+    pub fn meta(self) -> Option<&'static (dyn Any + Send + Sync)> {
+        self.0.meta
     }
 }
 

@@ -24,7 +24,7 @@ fn otp_ps_06_a_dead_pid_and_an_empty_name_are_not_registered() {
 
         // A message to the name is an error of the sender's, with the message; to the dead pid it is silent.
         let error = Destination::from("otp_ps_06").send("lost").unwrap_err();
-        assert_eq!(error.name, "otp_ps_06");
+        assert_eq!(error.destination, Destination::from("otp_ps_06"));
         assert_eq!(error.into_inner(), "lost");
         dead.send("lost");
         assert!(Destination::from(dead).send("lost").is_ok());

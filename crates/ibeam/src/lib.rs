@@ -44,8 +44,10 @@
 //! |---|---|
 //! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
 //! | servers with state | [`gen_server`](mod@gen_server) |
+//! | bare processes that are waited for | [`proc_lib`] |
 //! | restarting what crashes | [`supervisor`] |
 //! | children that come and go | [`dynamic_supervisor`] |
+//! | the same child several times, by key | [`partition_supervisor`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
 
@@ -57,7 +59,9 @@ extern crate self as ibeam;
 pub mod __private;
 pub mod dynamic_supervisor;
 pub mod gen_server;
+pub mod partition_supervisor;
 pub mod prelude;
+pub mod proc_lib;
 pub mod supervisor;
 
 #[doc(no_inline)]
@@ -72,11 +76,13 @@ pub use gen_server::{
 pub use ibeam_macros::{call, cast, gen_server, info, main, receive};
 pub use ibeam_runtime::{
     Alias, AliasMode, CallError, CallFrom, Destination, Down, Entered, ErrorReason, Exit, ExitReason,
-    Instant, Interval, Message, Metrics, Monitor, Name, NameError, Overflow, PanicReason, Pid, Priority,
-    ReasonValue, Reference, Runtime, RuntimeBuilder, SendError, ShutdownError, SpawnError, TaggedDown,
-    Target, Termination, Timeout, Timer, TimerFired, TrySendError, UndeliveredCounts, Value, inline, metrics,
-    process, sim,
+    Instant, Interval, KeyTaken, Message, Metrics, Monitor, Name, NameError, NameRegistry, Overflow,
+    PanicReason, Pid, Priority, ReasonValue, Reference, Runtime, RuntimeBuilder, SendError, ShutdownError,
+    SpawnError, TaggedDown, Target, Termination, Timeout, Timer, TimerFired, TrySendError, UndeliveredCounts,
+    Value, Via, inline, metrics, process, sim,
 };
+#[doc(no_inline)]
+pub use partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
 #[doc(no_inline)]
 pub use supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,

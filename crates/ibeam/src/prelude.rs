@@ -7,10 +7,11 @@ pub use crate::gen_server::{
     Call, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply, ServerRef,
     StartError,
 };
+pub use crate::partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
 pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
 pub use crate::{
-    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, Pid, Reference, Runtime,
-    Timeout, Timer, TimerFired, gen_server, process, receive,
+    Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, NameRegistry, Pid,
+    Reference, Runtime, Timeout, Timer, TimerFired, gen_server, process, receive,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::exit;
-use crate::process::names::whereis;
+use crate::process::names::{NameWait, whereis};
 use crate::process::receive::may_go_on;
 use crate::process::room::{self, Ticket, Turn};
 use crate::process::send::{Destination, Refused, post_reserved, try_post_from};
@@ -88,6 +88,16 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+/// How a call waits for somebody to have the name.
+#[derive(Default)]
+struct Patience {
+    name: Option<NameWait>,
+    look: Option<Alarm>,
+}
+
+/// How often a key of a registry is looked up by a call that waits for it.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// The future of a call: waits for the reply, 5 s by default.
 ///
 /// Works inside and outside of processes.
@@ -124,6 +134,8 @@ pub struct Call<Q, R, X = NoMeta> {
     pid: Option<Pid>,
     alarm: Alarm,
     ticket: Ticket,
+    /// For calls that wait for somebody to have the name.
+    patience: Option<Box<Patience>>,
     _meta: PhantomData<fn() -> X>,
 }
 
@@ -145,6 +157,7 @@ impl<Q, R, X> Call<Q, R, X> {
             pid: None,
             alarm: Alarm::new(Timeout::CALL),
             ticket: Ticket::default(),
+            patience: None,
             _meta: PhantomData,
         }
     }
@@ -153,6 +166,25 @@ impl<Q, R, X> Call<Q, R, X> {
     /// room in the mailbox, the queueing, the handling and the reply.
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.alarm = Alarm::new(timeout.into());
+        self
+    }
+
+    /// Who is called.
+    #[must_use]
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Where nobody has the name, waits until somebody has it, up to the timeout: for a server that is being restarted. A pid
+    /// that is no process any more is not waited for, since it never will be one again.
+    ///
+    /// The request is sent once: a server that ends after it took the request ends the call, with its reason. A key of a
+    /// [registry](crate::NameRegistry) is looked up again every 5 ms, a name is waited for.
+    ///
+    /// # Errors
+    /// [`CallError::NoProc`] if the timeout is over and nobody has the name.
+    pub fn wait_for_name(mut self) -> Self {
+        self.patience.get_or_insert_default();
         self
     }
 }
@@ -168,7 +200,11 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
             Destination::Alias(alias) => (alias.pid(), alias.reference().to_bits()),
             Destination::Name(name) => match whereis(name) {
                 Some(pid) => (pid, pid.to_bits()),
-                None => return Poll::Ready(Err(self.no_proc())),
+                None => return self.nobody(None, cx),
+            },
+            Destination::Via(via) => match via.whereis() {
+                Some(pid) => (pid, pid.to_bits()),
+                None => return self.nobody(None, cx),
             },
         };
         let caller = Owner::current();
@@ -218,7 +254,7 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         replier.finish(Outcome::Gone(None));
         self.request = Some(request);
         match why {
-            Refused::NoProc => Poll::Ready(Err(self.no_proc())),
+            Refused::NoProc => self.nobody(Some(pid), cx),
             Refused::Full if room::is_for_waiting(pid) => {
                 if self.ticket.join(pid, cx.waker()) != Turn::Others {
                     // The process has ended meanwhile: the next poll finds that out.
@@ -227,6 +263,31 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
                 Poll::Pending
             }
             Refused::Full | Refused::ToDrop => Poll::Ready(Err(CallError::Full { pid })),
+        }
+    }
+
+    /// Nobody has the name, or only one who has ended.
+    #[cold]
+    fn nobody(&mut self, stale: Option<Pid>, cx: &Context<'_>) -> Poll<Result<(), CallError>> {
+        let Some(patience) = &mut self.patience else { return Poll::Ready(Err(self.no_proc())) };
+        match &self.destination {
+            Destination::Name(name) => {
+                let wait = patience.name.get_or_insert_with(NameWait::new);
+                if wait.poll(name, stale, cx).is_ready() {
+                    // Looked up again in the next poll.
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+            Destination::Via(_) => {
+                let mut look = Alarm::new(Timeout::After(LOOK_AGAIN));
+                if look.poll(&mut Context::from_waker(cx.waker())).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
+                patience.look = Some(look);
+                Poll::Pending
+            }
+            Destination::Pid(_) | Destination::Alias(_) => Poll::Ready(Err(self.no_proc())),
         }
     }
 
@@ -254,7 +315,9 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
     fn timed_out(&mut self) -> CallError {
         // Stops the waiting: a late reply is dropped.
         self.waiting = None;
-        let pid = self.pid.expect("set when the call was first tried");
+        let Some(pid) = self.pid.filter(|_| self.request.is_none() || self.patience.is_none()) else {
+            return self.no_proc();
+        };
         CallError::Timeout { pid, after: self.alarm.after().unwrap_or_default() }
     }
 

@@ -12,6 +12,7 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
 use crate::exit_reason::{ExitReason, PanicReason};
+use crate::pid::Pid;
 use crate::process::owner;
 use crate::raw::call::{Orphan, Outcome, Replier};
 use crate::raw::catch::CatchExit;
@@ -130,6 +131,15 @@ pub(crate) fn reclaim<R: 'static>(key: usize) -> Option<Replier<R>> {
     ORPHANS.with_borrow_mut(|orphans| {
         let at = orphans.iter().position(|orphan| orphan.is(key))?;
         orphans.swap_remove(at).reclaim()
+    })
+}
+
+/// The processes whose calls the calling process has dropped in this poll, as far as they are processes.
+pub fn dropped_callers() -> Vec<Pid> {
+    let Some(owner) = Owner::current() else { return Vec::new() };
+    let me = owner.pid().to_bits();
+    ORPHANS.with_borrow(|orphans| {
+        orphans.iter().filter(|orphan| orphan.target() == me).filter_map(Orphan::caller).collect()
     })
 }
 

@@ -9,7 +9,8 @@
 //! | what do the signals between processes do? | `signal.rs`, `links.rs`, `monitors.rs` |
 //! | how does a process end? | `exit.rs`, `death.rs` |
 //! | calls | `call.rs` |
-//! | names, local values, inspection | `names.rs`, `dictionary.rs`, `info.rs` |
+//! | names, names of others' registries | `names.rs`, `via.rs` |
+//! | local values, inspection | `dictionary.rs`, `info.rs` |
 //! | timers: messages, actions, intervals | `timers.rs`, `timers/` |
 //!
 //! Functions here act on the process that calls them. Those that need one say so: outside of a process they panic with
@@ -35,6 +36,7 @@ pub(crate) mod signal;
 pub(crate) mod spawn;
 mod termination;
 mod timers;
+mod via;
 
 use std::fmt;
 
@@ -43,7 +45,7 @@ pub use dictionary::{Key, get, get_or, keys, put, take};
 pub use exit::exit;
 pub(crate) use exit::{abandon, install_panic_hook, unwound_message as exit_message};
 #[doc(hidden)]
-pub use exit::{catch_exit, catch_failure};
+pub use exit::{catch_exit, catch_failure, dropped_callers};
 pub use info::{Activity, ProcessInfo, Status, info, label, list, parent, set_activity, set_label};
 pub use lineage::{Ancestor, ancestors, callers};
 pub use links::{Exit, exit_signal, kill, link, trap_exit, unlink};
@@ -60,6 +62,7 @@ pub use timers::{
     Interval, Sleep, Timer, TimerFired, YieldNow, apply_after, apply_interval, exit_after, kill_after,
     measure, now, send_after, send_at, send_interval, sleep, sleep_until, start_timer, yield_now,
 };
+pub use via::{KeyTaken, NameRegistry, Via};
 
 use crate::pid::Pid;
 use crate::raw::pcb::Owner;

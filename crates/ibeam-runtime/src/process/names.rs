@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::RwLock;
 
@@ -136,6 +137,9 @@ pub(crate) struct Names(RwLock<Table>);
 struct Table {
     pids: HashMap<Name, Pid, foldhash::fast::RandomState>,
     names: HashMap<Pid, Name, foldhash::fast::RandomState>,
+    /// Who waits for a name to be had by somebody, each under a number of its own.
+    waiting: HashMap<Name, Vec<(u64, Waker)>, foldhash::fast::RandomState>,
+    waits: u64,
 }
 
 impl Names {
@@ -159,9 +163,48 @@ impl Names {
         if !alive() {
             return Err(NameError::NoProc { pid });
         }
+        let waiting = table.waiting.remove(&name);
         table.pids.insert(name.clone(), pid);
         table.names.insert(pid, name);
+        drop(table);
+        waiting.into_iter().flatten().for_each(|(_, waker)| waker.wake());
         Ok(())
+    }
+
+    /// Waits until somebody else than `stale` has the name, under this number or a new one. Afterwards there is nothing to wait
+    /// for (`None`), or `waker` is woken when the name is registered.
+    fn wait(&self, name: &Name, stale: Option<Pid>, number: Option<u64>, waker: &Waker) -> Option<u64> {
+        let mut table = self.0.write();
+        if table.pids.get(name).is_some_and(|&pid| Some(pid) != stale) {
+            return None;
+        }
+        let number = number.unwrap_or_else(|| {
+            table.waits += 1;
+            table.waits
+        });
+        let waiting = table.waiting.entry(name.clone()).or_default();
+        let former = match waiting.iter_mut().find(|(other, _)| *other == number) {
+            Some((_, former)) => Some(std::mem::replace(former, waker.clone())),
+            None => {
+                waiting.push((number, waker.clone()));
+                None
+            }
+        };
+        drop(table);
+        drop(former);
+        Some(number)
+    }
+
+    fn stop_waiting(&self, name: &Name, number: u64) {
+        let mut table = self.0.write();
+        let Some(waiting) = table.waiting.get_mut(name) else { return };
+        let at = waiting.iter().position(|(other, _)| *other == number);
+        let waker = at.map(|at| waiting.swap_remove(at));
+        if waiting.is_empty() {
+            table.waiting.remove(name);
+        }
+        drop(table);
+        drop(waker);
     }
 
     fn unregister(&self, name: &str) -> Option<Pid> {
@@ -191,6 +234,38 @@ impl Names {
         let mut names: Vec<_> = self.0.read().pids.keys().cloned().collect();
         names.sort_unstable();
         names
+    }
+}
+
+/// Waits until a name is somebody's. Dropped, it waits no more.
+pub(crate) struct NameWait {
+    shared: Arc<Shared>,
+    number: Option<(Name, u64)>,
+}
+
+impl NameWait {
+    pub(crate) fn new() -> Self {
+        Self { shared: runtime::current(), number: None }
+    }
+
+    /// Ready when somebody else than `stale` has the name.
+    pub(crate) fn poll(&mut self, name: &Name, stale: Option<Pid>, cx: &Context<'_>) -> Poll<()> {
+        let number = self.number.take().map(|(_, number)| number);
+        match self.shared.names.wait(name, stale, number, cx.waker()) {
+            Some(number) => {
+                self.number = Some((name.clone(), number));
+                Poll::Pending
+            }
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for NameWait {
+    fn drop(&mut self) {
+        if let Some((name, number)) = self.number.take() {
+            self.shared.names.stop_waiting(&name, number);
+        }
     }
 }
 

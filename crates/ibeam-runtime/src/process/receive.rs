@@ -323,6 +323,7 @@ pub async fn hibernate() {
         extra.waiters.shrink_to_fit();
     });
     owner().set_bits(|bits| bits.with_hibernating(true));
+    let _awake = Awake;
     let mut seen = Seen(None);
     std::future::poll_fn(|cx| {
         let owner = owner();
@@ -334,8 +335,16 @@ pub async fn hibernate() {
         Poll::Pending
     })
     .await;
-    owner().set_bits(|bits| bits.with_hibernating(false));
 
+    /// Also when the future is dropped.
+    struct Awake;
+    impl Drop for Awake {
+        fn drop(&mut self) {
+            if let Some(owner) = Owner::current() {
+                owner.set_bits(|bits| bits.with_hibernating(false));
+            }
+        }
+    }
     struct Seen(Option<Reference>);
     impl Drop for Seen {
         fn drop(&mut self) {

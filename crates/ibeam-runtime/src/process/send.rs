@@ -11,6 +11,7 @@ use crate::process::monitors::Alias;
 use crate::process::names::{Name, whereis};
 use crate::process::receive::may_go_on;
 use crate::process::room::{self, Ticket, Turn};
+use crate::process::via::Via;
 use crate::raw::mailbox::Push;
 use crate::raw::node::{Meta, NoMeta, OwnedNode};
 use crate::raw::pcb::{Owner, Pcb};
@@ -26,6 +27,8 @@ pub enum Destination {
     Pid(Pid),
     /// Whoever has the name then.
     Name(Name),
+    /// Whoever has the key in the registry then.
+    Via(Via),
     /// The process behind an alias, as long as the alias is active.
     Alias(Alias),
 }
@@ -37,6 +40,7 @@ impl Destination {
         match self {
             Self::Pid(pid) => Some(*pid),
             Self::Name(name) => whereis(name),
+            Self::Via(via) => via.whereis(),
             Self::Alias(alias) => Some(alias.pid()),
         }
     }
@@ -55,7 +59,11 @@ impl Destination {
             Self::Alias(alias) => alias.send(message),
             Self::Name(name) => match whereis(name) {
                 Some(pid) => pid.send(message),
-                None => return Err(SendError { name: name.clone(), message }),
+                None => return Err(SendError { destination: self.clone(), message }),
+            },
+            Self::Via(via) => match via.whereis() {
+                Some(pid) => pid.send(message),
+                None => return Err(SendError { destination: self.clone(), message }),
             },
         }
         Ok(())
@@ -74,6 +82,10 @@ impl Destination {
                 Some(pid) => (pid, pid.to_bits()),
                 None => return runtime::undelivered_to_name(OwnedNode::message::<M, X>(0, message)),
             },
+            Self::Via(via) => match via.whereis() {
+                Some(pid) => (pid, pid.to_bits()),
+                None => return runtime::undelivered_to_name(OwnedNode::message::<M, X>(0, message)),
+            },
         };
         post(target.0, OwnedNode::message::<M, X>(target.1, message));
     }
@@ -84,6 +96,7 @@ impl fmt::Display for Destination {
         match self {
             Self::Pid(pid) => pid.fmt(f),
             Self::Name(name) => write!(f, "`{name}`"),
+            Self::Via(via) => via.fmt(f),
             Self::Alias(alias) => write!(f, "{} ({})", alias.reference(), alias.pid()),
         }
     }
@@ -101,6 +114,12 @@ impl From<Name> for Destination {
     }
 }
 
+impl From<Via> for Destination {
+    fn from(via: Via) -> Self {
+        Self::Via(via)
+    }
+}
+
 impl From<&str> for Destination {
     fn from(name: &str) -> Self {
         Self::Name(name.into())
@@ -111,7 +130,7 @@ impl From<&str> for Destination {
 #[derive(Clone, PartialEq, Eq)]
 pub struct SendError<M> {
     /// The name.
-    pub name: Name,
+    pub destination: Destination,
     message: M,
 }
 
@@ -124,13 +143,13 @@ impl<M> SendError<M> {
 
 impl<M> fmt::Debug for SendError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("SendError").field("destination", &self.destination).finish_non_exhaustive()
     }
 }
 
 impl<M> fmt::Display for SendError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nobody has the name `{}`", self.name)
+        write!(f, "nobody has the name {}", self.destination)
     }
 }
 

@@ -153,7 +153,7 @@ fn arm_message<M: Send + 'static>(
     let owner = match &to {
         Destination::Pid(pid) => Some(*pid),
         Destination::Alias(alias) => Some(alias.pid()),
-        Destination::Name(_) => None,
+        Destination::Name(_) | Destination::Via(_) => None,
     };
     arm(shared, owner, Entry::Send { to, node }, at, reference)
 }

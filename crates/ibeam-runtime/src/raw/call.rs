@@ -276,6 +276,17 @@ impl Orphan {
         unsafe { self.node.as_ref() }.header.target
     }
 
+    /// The process that waits, if one does, with a waker of its own.
+    #[cfg(not(loom))]
+    pub(crate) fn caller(&self) -> Option<crate::pid::Pid> {
+        // SAFETY: the node lives until we finish.
+        let head = unsafe { self.node.as_ref() };
+        if head.state.load(Acquire) & CALLER_GONE != 0 {
+            return None;
+        }
+        crate::raw::pcb::pid_of_waker(head.waker_data.load(Relaxed), head.waker_vtable.load(Relaxed))
+    }
+
     pub(crate) fn finish(self, reason: Option<ExitReason>) {
         (self.finish)(self.node, reason);
     }

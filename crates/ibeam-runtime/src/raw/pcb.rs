@@ -302,6 +302,15 @@ impl Pcb {
     }
 }
 
+/// The process whose own waker consists of these two words.
+pub(super) fn pid_of_waker(data: *mut (), vtable: *const RawWakerVTable) -> Option<Pid> {
+    if !ptr::eq(vtable, &WAKER) {
+        return None;
+    }
+    // Looked up, not followed: the words may be out of date.
+    crate::raw::slab::pid_at(data.cast())
+}
+
 static WAKER: RawWakerVTable = RawWakerVTable::new(
     // SAFETY: `data` is the address of a block, which lives for ever.
     |data| raw_waker(unsafe { &*data.cast::<Pcb>() }),

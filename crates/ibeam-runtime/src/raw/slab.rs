@@ -130,6 +130,18 @@ pub(crate) fn release(index: u32) {
     }
 }
 
+/// The process whose block is at this address, if there is one. Looks through the chunks: for reports, not for messages.
+pub(crate) fn pid_at(block: *const Pcb) -> Option<Pid> {
+    let chunks = (FREE.lock().never_used as usize).div_ceil(CHUNK);
+    let index = (0..chunks).find_map(|chunk| {
+        let first = TABLE[chunk].load(Acquire);
+        let bytes = block.addr().checked_sub(first.addr())?;
+        let at = bytes / size_of::<Pcb>();
+        (!first.is_null() && at < CHUNK && bytes % size_of::<Pcb>() == 0).then_some(chunk * CHUNK + at)
+    })?;
+    slot(index as u32)?.life.current()
+}
+
 /// The pids of all that live, over all runtimes, in the order of their slots. A process that lives during the whole
 /// iteration is among them; one that ended before or begins after it is not; none comes twice.
 pub(crate) fn all() -> impl Iterator<Item = (Pid, &'static Pcb)> {

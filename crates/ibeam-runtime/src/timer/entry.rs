@@ -9,10 +9,10 @@ use std::task::Waker;
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::Destination;
-use crate::process::Target;
 use crate::process::send::{Refused, try_post};
 use crate::process::signal::{self, Signal};
 use crate::process::spawn::{Later, SpawnError};
+use crate::process::{Target, Via};
 use crate::raw::deadline;
 use crate::raw::node::OwnedNode;
 use crate::raw::pcb::Pcb;
@@ -45,7 +45,7 @@ impl Entry {
             let pid = match to {
                 Destination::Pid(pid) => pid,
                 Destination::Alias(alias) => alias.pid(),
-                Destination::Name(_) => return,
+                Destination::Name(_) | Destination::Via(_) => return,
             };
             shared.undelivered(pid, node, Refused::NoProc.undelivered(), None);
         }
@@ -58,6 +58,8 @@ pub(super) struct Fired {
     pub(super) wakers: Vec<Waker>,
     pub(super) processes: Vec<&'static Pcb>,
     pub(super) refused: Vec<(Option<Pid>, OwnedNode, Refused)>,
+    /// Messages to names of the program's own registries, which are its code.
+    pub(super) vias: Vec<(Via, OwnedNode)>,
     pub(super) not_started: Vec<(Later, SpawnError)>,
     /// Exit signals for processes that are gone: their reasons are values of the program.
     pub(super) signals: Vec<Signal>,
@@ -77,6 +79,9 @@ impl Fired {
                 Some(pid) => shared.undelivered(pid, node, why.undelivered(), None),
                 None => shared.undelivered_to_name(node),
             });
+        }
+        for (via, node) in self.vias {
+            quietly("the registry of a name that a timer sends to", || post_via(shared, &via, node));
         }
         for (later, error) in self.not_started {
             tracing::error!(target: "ibeam::runtime", "a timer was to start a process, and did not: {error}");
@@ -110,6 +115,10 @@ pub(super) fn send(shared: &Shared, to: &Destination, mut node: OwnedNode, fired
             let pid = shared.names.whereis(name.as_str());
             (pid, pid.map_or(0, Pid::to_bits))
         }
+        Destination::Via(via) => {
+            fired.vias.push((via.clone(), node));
+            return Goes::On;
+        }
     };
     node.set_target(target);
     let Some(pid) = pid else {
@@ -123,6 +132,14 @@ pub(super) fn send(shared: &Shared, to: &Destination, mut node: OwnedNode, fired
             let gone = why == Refused::NoProc && !matches!(to, Destination::Name(_));
             if gone { Goes::Out } else { Goes::On }
         }
+    }
+}
+
+fn post_via(shared: &Shared, via: &Via, mut node: OwnedNode) {
+    let Some(pid) = via.whereis() else { return shared.undelivered_to_name(node) };
+    node.set_target(pid.to_bits());
+    if let Err((node, why)) = try_post(pid, node) {
+        shared.undelivered(pid, node, why.undelivered(), None);
     }
 }
 

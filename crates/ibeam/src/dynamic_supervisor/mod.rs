@@ -101,4 +101,5 @@ pub use dynamic_ref::{
     DynamicChildInfo, DynamicStartError, DynamicSupervisorRef, DynamicChildError,
 };
 pub use recipe::{AnyChild, DynamicChild, Recipe, Template};
+pub(crate) use start::id_of;
 pub use start::{DynamicInit, DynamicSettings, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};

@@ -7,72 +7,107 @@ use std::pin::Pin;
 
 use ibeam_runtime::__private::Meta;
 use ibeam_runtime::process::{self, Key};
-use ibeam_runtime::{CallFrom, ExitReason, Message};
+use ibeam_runtime::{CallError, CallFrom, Destination, ExitReason, Message, Timeout};
 
 use super::{GenServer, HandleCall, HandleCast, HandleInfo, Next};
 
 /// The handler that travels with a request: boxed per message, which a match of the macro's is not.
-pub struct Handler<S>(pub(crate) HandlerFn<S>);
+pub struct Handler<S>(pub(crate) HandlerFn<S>, pub(crate) Sent);
 
 type HandlerFn<S> = for<'a> fn(&'a mut S, Message) -> Pin<Box<dyn Future<Output = Next> + Send + 'a>>;
+
+/// How a request comes to its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Call,
+    Cast,
+    Info,
+}
 
 /// What is attached to a call with a `Q` for an `S`.
 pub struct CallMeta<S, Q>(PhantomData<fn(S, Q)>);
 
 impl<S: HandleCall<Q>, Q: Send + 'static> Meta for CallMeta<S, Q> {
-    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(|server, message| {
-        Box::pin(async move {
-            match crate::__private::take_call::<S, Q>(message) {
-                Ok((request, from)) => crate::__private::handle_call(server, request, from).await,
-                Err(message) => other(server, message).await,
-            }
-        })
-    }));
+    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(
+        |server, message| {
+            Box::pin(async move {
+                match crate::__private::take_call::<S, Q>(message) {
+                    Ok((request, from)) => crate::__private::handle_call(server, request, from).await,
+                    Err(message) => other(server, message).await,
+                }
+            })
+        },
+        Sent::Call,
+    ));
 }
 
 /// What is attached to a cast of a `Q` for an `S`.
 pub struct CastMeta<S, Q>(PhantomData<fn(S, Q)>);
 
 impl<S: HandleCast<Q>, Q: Send + 'static> Meta for CastMeta<S, Q> {
-    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(|server, message| {
-        Box::pin(async move {
-            match crate::__private::take_cast::<S, Q>(message) {
-                Ok(request) => server.handle_cast(request).await,
-                Err(message) => other(server, message).await,
-            }
-        })
-    }));
+    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(
+        |server, message| {
+            Box::pin(async move {
+                match crate::__private::take_cast::<S, Q>(message) {
+                    Ok(request) => server.handle_cast(request).await,
+                    Err(message) => other(server, message).await,
+                }
+            })
+        },
+        Sent::Cast,
+    ));
 }
 
 /// What is attached to a `Q` that is sent to an `S` by its reference.
 pub struct InfoMeta<S, Q>(PhantomData<fn(S, Q)>);
 
 impl<S: HandleInfo<Q>, Q: Send + 'static> Meta for InfoMeta<S, Q> {
-    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(|server, message| {
-        Box::pin(async move {
-            match message.downcast_as::<Q, Self>() {
-                Ok(message) => HandleInfo::handle_info(server, message).await,
-                Err(message) => other(server, message).await,
-            }
-        })
-    }));
+    const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(
+        |server, message| {
+            Box::pin(async move {
+                match message.downcast_as::<Q, Self>() {
+                    Ok(message) => HandleInfo::handle_info(server, message).await,
+                    Err(message) => other(server, message).await,
+                }
+            })
+        },
+        Sent::Info,
+    ));
 }
 
 /// Asks a server to stop. The call has no reply: it ends with the server.
-pub(super) struct StopRequest(pub(super) ExitReason);
+struct StopRequest(ExitReason);
 
 /// The calls that wait for this server's end.
 const STOPPERS: Key<Vec<CallFrom<()>>> = Key::new("$stoppers");
 
+/// Is this the question whether the process would stop? Who asks learns the answer from the end of the process.
+pub(crate) fn take_stop(message: Message) -> Result<ExitReason, Message> {
+    let (StopRequest(reason), from) = message.take_call::<StopRequest, ()>()?;
+    let mut stoppers = process::take(STOPPERS).unwrap_or_default();
+    stoppers.push(from);
+    process::put(STOPPERS, stoppers);
+    Ok(reason)
+}
+
+/// Asks a process to stop, and waits for its end.
+pub(crate) async fn stop_call(
+    destination: Destination,
+    reason: ExitReason,
+    timeout: Timeout,
+) -> Result<(), CallError> {
+    let stop = process::Call::<StopRequest, ()>::new(destination, StopRequest(reason.clone()));
+    match stop.timeout(timeout).await {
+        Ok(()) => Ok(()),
+        Err(CallError::Exited { reason: actual, .. }) if actual == reason => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Requests of the library's own, calls that nobody handles, and plain messages.
 pub(crate) async fn other<S: GenServer>(server: &mut S, message: Message) -> Next {
-    let message = match message.take_call::<StopRequest, ()>() {
-        Ok((StopRequest(reason), from)) => {
-            let mut stoppers = process::take(STOPPERS).unwrap_or_default();
-            stoppers.push(from);
-            process::put(STOPPERS, stoppers);
-            return Next::stop(reason);
-        }
+    let message = match take_stop(message) {
+        Ok(reason) => return Next::stop(reason),
         Err(message) => message,
     };
     if message.is_call() {

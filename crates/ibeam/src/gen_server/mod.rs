@@ -62,20 +62,29 @@
 //! | `init` stops, panics or ignores | no | its reason; normal when it ignores |
 
 mod dispatch;
+mod enter;
+mod name;
 mod outcome;
+mod requests;
 mod run;
 mod server_ref;
 mod start;
+mod status;
 
 use std::future::Future;
 
 use ibeam_runtime::{CallFrom, ExitReason, Message};
 
-pub(crate) use dispatch::other;
 pub use dispatch::{CallMeta, CastMeta, Handler, InfoMeta};
+pub(crate) use dispatch::{other, stop_call, take_stop};
+pub use enter::{EnterLoop, NotRegistered};
+pub use name::ServerName;
 pub use outcome::{Continue, Init, Next, OrExit, Reply};
+pub use requests::{Collected, RequestId, RequestIds, Response, send_request};
 pub use server_ref::{Call, ServerRef};
+pub(crate) use start::gone;
 pub use start::{Start, StartError};
+pub use status::ServerStatus;
 
 use crate::supervisor::ServerChild;
 
@@ -111,19 +120,30 @@ pub trait GenServer: Sized + Send + 'static {
 
     /// No message came within the time that the last callback gave: see [`Next::timeout`].
     ///
+    /// By default this is logged, and nothing else.
+    ///
     /// # Erlang/OTP
     /// `handle_info(timeout, State)`.
     fn handle_timeout(&mut self) -> impl Future<Output = Next> + Send {
+        tracing::error!(
+            target: "ibeam::gen_server",
+            server = std::any::type_name::<Self>(),
+            pid = %crate::process::self_pid(),
+            "unexpected timeout: there is no `handle_timeout`"
+        );
         async { Next::go_on() }
     }
 
     /// The work that `init` or a callback has put before the next message: see [`Next::then`].
     ///
+    /// By default the server ends with an [`UndefinedCallback`]: work that nobody does is a mistake in the program.
+    ///
     /// # Erlang/OTP
     /// `handle_continue/2`.
     fn handle_continue(&mut self, work: Continue) -> impl Future<Output = Next> + Send {
-        tracing::error!(target: "ibeam::gen_server", server = std::any::type_name::<Self>(), ?work, "has no `handle_continue`");
-        async { Next::go_on() }
+        drop(work);
+        let server = std::any::type_name::<Self>();
+        async move { Next::stop(ExitReason::error(UndefinedCallback { server, callback: "handle_continue" })) }
     }
 
     /// The last callback: see the [module](self) for when it runs. The state is dropped after it in any case.
@@ -133,6 +153,72 @@ pub trait GenServer: Sized + Send + 'static {
     fn terminate(&mut self, reason: &ExitReason) -> impl Future<Output = ()> + Send {
         let _ = reason;
         async {}
+    }
+
+    /// What reports show of this server. At first `status` has the name of the state's type, and the type of the last message; put
+    /// there what is to be seen, and take out what is not. Used by the report of a crash.
+    ///
+    /// It must not wait, and if it panics a placeholder is shown and nothing else happens.
+    ///
+    /// ```
+    /// use ibeam::gen_server::ServerStatus;
+    /// use ibeam::prelude::*;
+    ///
+    /// struct Login {
+    ///     user: String,
+    ///     password: String,
+    /// }
+    ///
+    /// impl GenServer for Login {
+    ///     type Args = (String, String);
+    ///     async fn init((user, password): (String, String)) -> Init<Self> {
+    ///         Init::ok(Login { user, password })
+    ///     }
+    ///     fn format_status(&self, status: &mut ServerStatus) {
+    ///         status.state = format!("Login of {}, password of {} bytes", self.user, self.password.len());
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Erlang/OTP
+    /// `format_status/1`. Differs: the state is not shown as it is, for it need not be `Debug`.
+    fn format_status(&self, status: &mut ServerStatus) {
+        let _ = status;
+    }
+
+    /// The calling process, which exists, becomes this server: it handles messages until it ends, and then gives the reason, with
+    /// which the process is to end too. [`init`](Self::init) does not run. The end of the process' parent, if it traps exits, ends it.
+    ///
+    /// ```
+    /// use ibeam::prelude::*;
+    ///
+    /// struct Echo;
+    ///
+    /// #[gen_server]
+    /// impl Echo {
+    ///     fn init() -> Init<Self> {
+    ///         Init::ok(Echo)
+    ///     }
+    ///     #[call]
+    ///     fn echo(&mut self, text: &'static str) -> &'static str {
+    ///         text
+    ///     }
+    /// }
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let pid = process::spawn(async { Echo.enter_loop().await });
+    ///     assert_eq!(ServerRef::<Echo>::of(pid).echo("hello").await, Ok("hello"));
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    /// When polled outside of a process.
+    ///
+    /// # Erlang/OTP
+    /// `gen_server:enter_loop/3..5`. Differs: it returns the reason rather than exits with it. Every process knows its parent, so any
+    /// can become a server.
+    fn enter_loop(self) -> EnterLoop<Self> {
+        EnterLoop::new(self)
     }
 
     /// A server that is to be started, not linked to the caller.
@@ -157,6 +243,27 @@ pub trait GenServer: Sized + Send + 'static {
         ServerChild::new(args)
     }
 }
+
+/// A server was to run a callback that it does not have.
+///
+/// # Erlang/OTP
+/// The error `undef`. Only [`handle_continue`](GenServer::handle_continue) can be missing: what calls and casts need does not compile
+/// without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UndefinedCallback {
+    /// The server's type.
+    pub server: &'static str,
+    /// The callback.
+    pub callback: &'static str,
+}
+
+impl std::fmt::Display for UndefinedCallback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` has no `{}`", self.server, self.callback)
+    }
+}
+
+impl std::error::Error for UndefinedCallback {}
 
 /// Answers requests of type `Q`: [`ServerRef::call`].
 ///

@@ -4,18 +4,19 @@ use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
-use ibeam_runtime::{CallError, CallFrom, ExitReason, process};
+use ibeam_runtime::{CallError, CallFrom, ExitReason, Instant, process};
 
 /// What [`init`](super::GenServer::init) returns.
 ///
 /// # Erlang/OTP
-/// `{ok, State}`, `{ok, State, Timeout | hibernate | {continue, Term}}`, `{stop, Reason}`, `ignore`.
+/// `{ok, State}`, `{ok, State, Timeout | hibernate | {continue, Term}}`, `{stop, Reason}`, `{error, Reason}`, `ignore`.
 #[must_use]
 pub struct Init<S>(pub(super) InitKind<S>);
 
 pub(super) enum InitKind<S> {
     Ok(S, Next),
     Stop(ExitReason),
+    Error(ExitReason),
     Ignore,
 }
 
@@ -28,6 +29,15 @@ impl<S> Init<S> {
     /// The start fails, and the process exits with `reason`.
     pub fn stop(reason: ExitReason) -> Self {
         Self(InitKind::Stop(reason))
+    }
+
+    /// The start fails with `reason`, and the process exits normally: a failure that was expected, which is no crash, and
+    /// does not end whoever is linked to the process.
+    ///
+    /// # Erlang/OTP
+    /// `{error, Reason}`.
+    pub fn error(reason: ExitReason) -> Self {
+        Self(InitKind::Error(reason))
     }
 
     /// There is nothing to run, which is no failure: the process exits normally, and a supervisor keeps the child without a
@@ -65,6 +75,7 @@ impl<S> fmt::Debug for Init<S> {
         match &self.0 {
             InitKind::Ok(_, next) => f.debug_struct("Ok").field("next", next).finish_non_exhaustive(),
             InitKind::Stop(reason) => f.debug_tuple("Stop").field(reason).finish(),
+            InitKind::Error(reason) => f.debug_tuple("Error").field(reason).finish(),
             InitKind::Ignore => f.write_str("Ignore"),
         }
     }
@@ -82,7 +93,10 @@ pub struct Next(pub(super) NextKind);
 pub(super) enum NextKind {
     #[default]
     GoOn,
-    Timeout(Duration),
+    Timeout {
+        after: Duration,
+        hibernate: bool,
+    },
     Hibernate,
     Continue(Continue),
     Stop(ExitReason),
@@ -97,7 +111,20 @@ impl Next {
     /// It waits for the next message; if none comes within `timeout`, [`handle_timeout`](super::GenServer::handle_timeout) runs.
     /// Any message ends this.
     pub fn timeout(timeout: Duration) -> Self {
-        Self(NextKind::Timeout(timeout))
+        Self(NextKind::Timeout { after: timeout, hibernate: false })
+    }
+
+    /// As [`timeout`](Self::timeout), with the time at which it is over: for a limit that several messages share.
+    ///
+    /// # Erlang/OTP
+    /// `{timeout, Time, Message, [{abs, true}]}` of later versions.
+    pub fn timeout_at(at: Instant) -> Self {
+        Self::timeout(at - process::now())
+    }
+
+    /// As [`timeout`](Self::timeout), and the server hibernates while it waits.
+    pub fn hibernate_for(timeout: Duration) -> Self {
+        Self(NextKind::Timeout { after: timeout, hibernate: true })
     }
 
     /// It gives back memory and waits for the next message.

@@ -3,14 +3,25 @@
 use std::future::Future;
 use std::time::Duration;
 
-use ibeam_runtime::process::{self, receive_with, recv};
-use ibeam_runtime::{Exit, ExitReason, Message};
+use ibeam_runtime::process::{self, Key, receive_with, recv};
+use ibeam_runtime::{Exit, ExitReason, Instant, Message, Via};
 
-use ibeam_runtime::__private::catch_exit;
+use ibeam_runtime::__private::{Described, catch_exit};
 
 use super::outcome::{InitKind, NextKind};
 use super::start::{Begin, Begun};
-use super::{GenServer, Init, Next};
+use super::{GenServer, Init, Next, status};
+
+/// What a server is started with, besides its arguments.
+pub(super) struct Setup {
+    /// It goes with the process that starts it.
+    pub(super) linked: bool,
+    pub(super) via: Option<Via>,
+    pub(super) hibernate_after: Option<Duration>,
+}
+
+/// After which time without a message the server hibernates.
+const HIBERNATE_AFTER: Key<Duration> = Key::new("$hibernate_after");
 
 /// The body of a server's process. Its first message is the call of whoever starts it; that call ends with `init`, or, if
 /// the process ends before, with the process' reason.
@@ -18,45 +29,74 @@ use super::{GenServer, Init, Next};
 /// A million servers may wait in here: what is needed only at the beginning, at the end or now and then is boxed, and nothing
 /// but the state outlives a wait, so that the future has the size of the state and of the largest handler, and little more.
 /// `tests/gen_server_size.rs` has the limit.
-pub(super) fn run<S: GenServer>(args: S::Args, linked: bool) -> impl Future<Output = ExitReason> + Send {
-    let begin = Box::pin(begin::<S>(args));
+pub(super) fn run<S: GenServer>(args: S::Args, setup: Setup) -> impl Future<Output = ExitReason> + Send {
+    let waits = Waits { linked: setup.linked, hibernates: setup.hibernate_after.is_some() };
+    let begin = Box::pin(begin::<S>(args, setup));
     async move {
-        let (mut server, first) = match begin.await {
+        let (mut server, mut state) = match begin.await {
             Ok(begun) => begun,
             Err(reason) => return reason,
         };
         // One catch around the whole loop: none per message.
-        let ended = catch_exit(serve(&mut server, first, linked)).await;
-        let last_words = Box::pin(last_words(&mut server, ended));
+        let ended = catch_exit(serve(&mut server, &mut state, waits)).await;
+        let last_words = Box::pin(last_words(&mut server, state, ended));
         last_words.await
     }
 }
 
-/// Handles message after message. `rare`: what comes before the next one, if it is not to be waited for.
+/// The body of [`GenServer::enter_loop`]: as [`run`], for a process and a state that are there.
+pub(super) async fn enter<S: GenServer>(mut server: S, first: Next, setup: Setup) -> ExitReason {
+    let waits = Waits { linked: setup.linked, hibernates: setup.hibernate_after.is_some() };
+    if let Some(idle) = setup.hibernate_after {
+        process::put(HIBERNATE_AFTER, idle);
+    }
+    let mut state = State { rare: Some(Box::new(first)), last: None };
+    let ended = catch_exit(serve(&mut server, &mut state, waits)).await;
+    last_words(&mut server, state, ended).await
+}
+
+/// How the server waits for its messages: two bits beside the state.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// The end of its parent is its own.
+    linked: bool,
+    /// It hibernates when nothing comes for a while.
+    hibernates: bool,
+}
+
+/// What the loop knows from one message to the next.
+struct State {
+    /// What comes before the next message, if it is not just to be waited for.
+    rare: Option<Box<Next>>,
+    last: Option<Described>,
+}
+
+/// Handles message after message.
 ///
 /// Not an `async fn`, which would keep its arguments twice; and no match is under way while a handler waits, for its subject
 /// would be kept.
 fn serve<S: GenServer>(
     server: &mut S,
-    mut rare: Option<Box<Next>>,
-    linked: bool,
+    state: &mut State,
+    waits: Waits,
 ) -> impl Future<Output = ExitReason> + Send {
     async move {
         loop {
-            let message = if rare.is_none() {
+            let message = if state.rare.is_none() && !waits.hibernates {
                 recv().await
             } else {
-                match Box::pin(settle(server, rare.take())).await {
+                match Box::pin(settle(server, state.rare.take())).await {
                     Settled::Message(message) => message,
                     Settled::GoOn => continue,
                     Settled::Stop(reason) => return reason,
                 }
             };
-            let message = match not_the_parents_exit(message, linked) {
+            let message = match not_the_parents_exit(message, waits.linked) {
                 Ok(message) => message,
                 Err(reason) => return reason,
             };
-            rare = match server.dispatch(message).await {
+            state.last = Some(message.described());
+            state.rare = match server.dispatch(message).await {
                 Next(NextKind::GoOn) => None,
                 Next(NextKind::Stop(reason)) => return reason,
                 next => Some(Box::new(next)),
@@ -77,53 +117,107 @@ async fn settle<S: GenServer>(server: &mut S, rare: Option<Box<Next>>) -> Settle
     let mut next = rare.map_or_else(Next::go_on, |next| *next);
     loop {
         next = match next.0 {
-            NextKind::GoOn => return Settled::GoOn,
+            NextKind::GoOn => match process::get(HIBERNATE_AFTER) {
+                None => return Settled::GoOn,
+                Some(idle) => match message_within(idle).await {
+                    Some(message) => return Settled::Message(message),
+                    None => Next::hibernate(),
+                },
+            },
             NextKind::Stop(reason) => return Settled::Stop(reason),
             NextKind::Hibernate => {
                 process::hibernate().await;
-                return Settled::GoOn;
+                return Settled::Message(recv().await);
             }
-            NextKind::Timeout(timeout) => match message_within(timeout).await {
+            NextKind::Timeout { after, hibernate: false } => match message_within(after).await {
                 Some(message) => return Settled::Message(message),
                 None => server.handle_timeout().await,
             },
+            NextKind::Timeout { after, hibernate: true } => {
+                match hibernate_until(process::now() + after).await {
+                    Some(message) => return Settled::Message(message),
+                    None => server.handle_timeout().await,
+                }
+            }
             NextKind::Continue(work) => server.handle_continue(work).await,
         };
     }
 }
 
-/// The state, and what comes first if that is not the next message.
-async fn begin<S: GenServer>(args: S::Args) -> Result<(S, Option<Box<Next>>), ExitReason> {
+async fn message_within(timeout: Duration) -> Option<Message> {
+    receive_with(|message| message.any(Ok)).after(timeout).await
+}
+
+/// Hibernates until there is a message, but not beyond this.
+async fn hibernate_until(at: Instant) -> Option<Message> {
+    {
+        let mut message = std::pin::pin!(process::hibernate());
+        let mut over = std::pin::pin!(process::sleep_until(at));
+        std::future::poll_fn(|cx| {
+            if message.as_mut().poll(cx).is_ready() {
+                return std::task::Poll::Ready(());
+            }
+            over.as_mut().poll(cx)
+        })
+        .await;
+    }
+    process::try_recv()
+}
+
+/// The server's own state, and the loop's.
+async fn begin<S: GenServer>(args: S::Args, setup: Setup) -> Result<(S, State), ExitReason> {
     let starter = receive_with(|message| message.call::<Begin, Begun>().map(|(Begin, from)| from)).await;
-    match catch_exit(S::init(args)).await? {
-        Init(InitKind::Ok(server, next)) => {
+    if let Some(via) = &setup.via
+        && let Err(taken) = via.register(process::self_pid()).await
+    {
+        starter.reply(Begun::Taken(taken.pid));
+        return Err(ExitReason::Normal);
+    }
+    if let Some(idle) = setup.hibernate_after {
+        process::put(HIBERNATE_AFTER, idle);
+    }
+    let (begun, reason) = match catch_exit(S::init(args)).await {
+        Ok(Init(InitKind::Ok(server, next))) => {
             starter.reply(Begun::Running);
-            let first = match next {
+            let rare = match next {
                 Next(NextKind::GoOn) => None,
                 next => Some(Box::new(next)),
             };
-            Ok((server, first))
+            return Ok((server, State { rare, last: None }));
         }
-        Init(InitKind::Ignore) => {
-            starter.reply(Begun::Ignored);
-            Err(ExitReason::Normal)
-        }
+        Ok(Init(InitKind::Ignore)) => (Some(Begun::Ignored), ExitReason::Normal),
+        Ok(Init(InitKind::Error(reason))) => (Some(Begun::Failed(reason)), ExitReason::Normal),
         // The starter learns it from the end of its call.
-        Init(InitKind::Stop(reason)) => Err(reason),
+        Ok(Init(InitKind::Stop(reason))) | Err(reason) => (None, reason),
+    };
+    // Who hears of the failure finds the name free.
+    if let Some(via) = &setup.via {
+        via.unregister().await;
     }
+    if let Some(name) = process::name() {
+        let _ = process::unregister(name);
+    }
+    if let Some(begun) = begun {
+        starter.reply(begun);
+    }
+    Err(reason)
 }
 
 /// Says good-bye; a panic while doing so replaces the reason.
-async fn last_words<S: GenServer>(server: &mut S, ended: Result<ExitReason, ExitReason>) -> ExitReason {
+async fn last_words<S: GenServer>(
+    server: &mut S,
+    state: State,
+    ended: Result<ExitReason, ExitReason>,
+) -> ExitReason {
     let (Ok(reason) | Err(reason)) = ended;
-    match catch_exit(server.terminate(&reason)).await {
+    let reason = match catch_exit(server.terminate(&reason)).await {
         Ok(()) => reason,
         Err(worse) => worse,
+    };
+    if reason.is_abnormal() {
+        status::report(server, state.last, &reason);
     }
-}
-
-async fn message_within(timeout: Duration) -> Option<Message> {
-    receive_with(|message| message.any(Ok)).after(timeout).await
+    reason
 }
 
 /// A server that traps exits ends with its parent all the same: with who spawned it, if they are linked.

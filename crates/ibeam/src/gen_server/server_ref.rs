@@ -4,10 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use ibeam_runtime::process::{self};
-use ibeam_runtime::{CallError, Destination, ExitReason, Name, Pid, Target, Timeout};
+use ibeam_runtime::{CallError, Destination, ExitReason, Name, NameRegistry, Pid, Target, Timeout};
 
-use super::dispatch::StopRequest;
-use super::{CallMeta, CastMeta, GenServer, HandleCall, HandleCast, HandleInfo, InfoMeta};
+use super::dispatch::stop_call;
+use super::{CallMeta, CastMeta, GenServer, HandleCall, HandleCast, HandleInfo, InfoMeta, RequestId};
 
 /// A server, by pid or by name. Cheap to clone; a name is resolved at each use, so such a handle outlives restarts.
 ///
@@ -33,6 +33,15 @@ impl<S: GenServer> ServerRef<S> {
         Self { destination: Destination::Name(name.into()), _server: PhantomData }
     }
 
+    /// Whatever server has this key in the registry, each time the handle is used.
+    ///
+    /// # Erlang/OTP
+    /// `{via, Module, Name}`.
+    #[must_use]
+    pub fn via<R: NameRegistry>(registry: &R, key: impl Into<R::Key>) -> Self {
+        Self { destination: Destination::Via(registry.via(key)), _server: PhantomData }
+    }
+
     /// The server's process now; `None` if nobody has the name.
     #[must_use]
     pub fn pid(&self) -> Option<Pid> {
@@ -56,6 +65,20 @@ impl<S: GenServer> ServerRef<S> {
         S: HandleCall<Q>,
     {
         process::Call::with_meta(self.destination.clone(), request)
+    }
+
+    /// Sends `request` at once, and leaves it to the caller when to take the response: see [`send_request`](super::send_request).
+    ///
+    /// # Panics
+    /// Outside of a process, which has no mailbox for the response.
+    ///
+    /// # Erlang/OTP
+    /// `gen_server:send_request/2`.
+    pub fn send_request<Q: Send + 'static>(&self, request: Q) -> RequestId<S::Reply>
+    where
+        S: HandleCall<Q>,
+    {
+        super::send_request(self.call(request))
     }
 
     /// Sends `request`; there is no reply, and no word of whether it arrived.
@@ -91,13 +114,7 @@ impl<S: GenServer> ServerRef<S> {
         reason: ExitReason,
         timeout: impl Into<Timeout> + Send,
     ) -> Result<(), CallError> {
-        let stop =
-            process::Call::<StopRequest, ()>::new(self.destination.clone(), StopRequest(reason.clone()));
-        match stop.timeout(timeout).await {
-            Ok(()) => Ok(()),
-            Err(CallError::Exited { reason: actual, .. }) if actual == reason => Ok(()),
-            Err(error) => Err(error),
-        }
+        stop_call(self.destination.clone(), reason, timeout.into()).await
     }
 }
 
@@ -125,6 +142,10 @@ impl<S> From<&ServerRef<S>> for Target {
             Destination::Pid(pid) => Self::Pid(*pid),
             Destination::Name(name) => Self::Name(name.clone()),
             Destination::Alias(alias) => Self::Pid(alias.pid()),
+            // A monitor watches a process: the one that has the key now.
+            Destination::Via(via) => {
+                via.whereis().map_or_else(|| Self::Name(via.to_string().into()), Self::Pid)
+            }
         }
     }
 }

@@ -3,32 +3,38 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::time::Duration;
 
-use ibeam_runtime::process::{self, Spawn};
-use ibeam_runtime::{CallError, ExitReason, Name, NameError, Overflow, Pid, Priority, SpawnError, Timeout};
+use ibeam_runtime::process::{self, Spawn, receive_with};
+use ibeam_runtime::{
+    CallError, Down, Exit, ExitReason, NameError, Overflow, Pid, Priority, Reference, SpawnError, Timeout,
+};
 
-use super::run::run;
-use super::{GenServer, ServerRef};
+use super::run::{Setup, run};
+use super::{GenServer, ServerName, ServerRef};
 use crate::supervisor::StartedChild;
 
 /// A server that is to be started: options, then `.await`.
 ///
-/// The future is ready when `init` has returned.
+/// The future is ready when `init` has returned. If the start fails it is ready when the process is gone: its name is free, and
+/// a caller that traps exits does not find the process' [`Exit`] in its mailbox.
 ///
 /// # Errors
-/// See [`StartError`].
+/// See [`StartError`]. A caller that is linked to the server and does not trap exits ends with it where `init` stops or panics.
 ///
 /// # Cancel safety
 /// Dropping the future after its first poll leaves the server running, if its `init` succeeds.
 ///
 /// # Erlang/OTP
-/// `gen_server:start/4`, `gen_server:start_link/4`.
+/// `gen_server:start/4`, `gen_server:start_link/4`, `gen_server:start_monitor/4`.
 #[must_use = "nothing is started until it is awaited"]
 pub struct Start<S: GenServer> {
     args: S::Args,
     spawn: Spawn,
     link: bool,
     timeout: Timeout,
+    name: Option<ServerName>,
+    hibernate_after: Option<Duration>,
 }
 
 /// The call that a server's process begins with.
@@ -38,22 +44,46 @@ pub(super) struct Begin;
 pub(super) enum Begun {
     Running,
     Ignored,
+    Failed(ExitReason),
+    Taken(Pid),
 }
 
 impl<S: GenServer> Start<S> {
     pub(crate) fn new(args: S::Args, link: bool) -> Self {
-        Self { args, spawn: process::builder(), link, timeout: Timeout::Infinity }
+        Self {
+            args,
+            spawn: process::builder(),
+            link,
+            timeout: Timeout::Infinity,
+            name: None,
+            hibernate_after: None,
+        }
     }
 
-    /// Registers the server under a name before its `init` runs.
-    pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.spawn = self.spawn.name(name);
+    /// Registers the server under a name before its `init` runs: a text is a name of the runtime, [`NameRegistry::via`] gives
+    /// one of a registry. Default: it has none.
+    ///
+    /// [`NameRegistry::via`]: crate::NameRegistry::via
+    pub fn name(mut self, name: impl Into<ServerName>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
     /// How long `init` may take; a server that takes longer is killed. Default: as long as it likes, as in OTP.
+    ///
+    /// # Erlang/OTP
+    /// The option `timeout`.
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.timeout = timeout.into();
+        self
+    }
+
+    /// The server hibernates when no message has come for this long. Default: never.
+    ///
+    /// # Erlang/OTP
+    /// The option `hibernate_after`.
+    pub fn hibernate_after(mut self, idle: Duration) -> Self {
+        self.hibernate_after = Some(idle);
         self
     }
 
@@ -77,26 +107,82 @@ impl<S: GenServer> Start<S> {
 
     /// As a supervisor starts it.
     pub(crate) async fn start_child(self) -> Result<StartedChild, StartError> {
-        let server = self.start().await?;
+        let (server, _) = self.start(false).await?;
         Ok(StartedChild::running(server.pid().expect("a server that was just started has a pid")))
     }
 
-    async fn start(self) -> Result<ServerRef<S>, StartError> {
-        let spawn = if self.link { self.spawn.link() } else { self.spawn };
-        let pid = spawn.try_spawn(run::<S>(self.args, self.link)).map_err(StartError::from_spawn)?;
-        let begun = process::Call::<Begin, Begun>::new(pid, Begin).timeout(self.timeout).await;
-        match begun {
-            Ok(Begun::Running) => Ok(ServerRef::of(pid)),
-            Ok(Begun::Ignored) => Err(StartError::Ignored),
-            Err(CallError::Timeout { after, .. }) => {
-                if self.link {
-                    process::unlink(pid);
-                }
-                process::kill(pid);
-                Err(StartError::Timeout { after })
-            }
-            Err(error) => Err(StartError::Init { reason: error.into_exit_reason() }),
+    /// Starts the server, and monitors it from its first moment on. Of a start that fails no [`Down`] is left.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    ///
+    /// # Panics
+    /// When polled outside of a process.
+    ///
+    /// # Erlang/OTP
+    /// `gen_server:start_monitor/4`.
+    pub async fn monitored(self) -> Result<(ServerRef<S>, Reference), StartError> {
+        let (server, monitor) = self.start(true).await?;
+        Ok((server, monitor.expect("asked for")))
+    }
+
+    async fn start(self, monitored: bool) -> Result<(ServerRef<S>, Option<Reference>), StartError> {
+        // Asked first, as in OTP: no process comes and goes for a name that is taken.
+        if let Some(name) = &self.name
+            && let Some(pid) = name.whereis()
+        {
+            return Err(StartError::AlreadyStarted { name: name.clone(), pid });
         }
+        let mut spawn = if self.link { self.spawn.link() } else { self.spawn };
+        let mut via = None;
+        match &self.name {
+            Some(ServerName::Local(name)) => spawn = spawn.name(name),
+            Some(ServerName::Via(name)) => via = Some(name.clone()),
+            None => {}
+        }
+        let setup = Setup { linked: self.link, via, hibernate_after: self.hibernate_after };
+        let server = run::<S>(self.args, setup);
+        let spawned = if monitored {
+            spawn.try_spawn_monitor(server).map(|(pid, monitor)| (pid, Some(monitor.reference())))
+        } else {
+            spawn.try_spawn(server).map(|pid| (pid, None))
+        };
+        let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
+        let begun = process::Call::<Begin, Begun>::new(pid, Begin).timeout(self.timeout).await;
+        let error = match begun {
+            Ok(Begun::Running) => return Ok((ServerRef::of(pid), monitor)),
+            Ok(Begun::Ignored) => StartError::Ignored,
+            Ok(Begun::Failed(reason)) => StartError::Init { reason },
+            Ok(Begun::Taken(pid)) => match self.name {
+                Some(name) => StartError::AlreadyStarted { name, pid },
+                None => unreachable!("only a name can be taken"),
+            },
+            Err(CallError::Timeout { after, .. }) => {
+                process::kill(pid);
+                StartError::Timeout { after }
+            }
+            Err(error) => StartError::Init { reason: error.into_exit_reason() },
+        };
+        gone(pid, monitor, self.link).await;
+        Err(error)
+    }
+}
+
+/// Waits for the end of a process that was to become something, and takes the notices of it out of the mailbox. Who is linked
+/// to it and does not trap exits may end here.
+pub(crate) async fn gone(pid: Pid, monitor: Option<Reference>, linked: bool) {
+    if process::try_self_pid().is_none() {
+        return;
+    }
+    let monitor = monitor.unwrap_or_else(|| process::monitor(pid));
+    receive_with(|message| {
+        message.arm(|down: Down| if down.monitor == monitor { Ok(()) } else { Err(down) })
+    })
+    .await;
+    if linked {
+        // Sent before the other notice, so it is there if it comes at all.
+        let exit = |exit: Exit| if exit.pid == pid { Ok(()) } else { Err(exit) };
+        receive_with(|message| message.arm(exit)).after(Duration::ZERO).await;
     }
 }
 
@@ -105,7 +191,7 @@ impl<S: GenServer> IntoFuture for Start<S> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.start())
+        Box::pin(async move { self.start(false).await.map(|(server, _)| server) })
     }
 }
 
@@ -122,13 +208,13 @@ pub enum StartError {
     /// Its name is taken.
     AlreadyStarted {
         /// The name.
-        name: Name,
+        name: ServerName,
         /// Who has it.
         pid: Pid,
     },
     /// The name cannot be had for another reason.
     Name(NameError),
-    /// `init` stopped, panicked, or the process was ended.
+    /// `init` stopped, gave an error, panicked, or the process was ended.
     Init {
         /// Why.
         reason: ExitReason,
@@ -145,9 +231,11 @@ pub enum StartError {
 }
 
 impl StartError {
-    fn from_spawn(error: SpawnError) -> Self {
+    pub(crate) fn from_spawn(error: SpawnError) -> Self {
         match error {
-            SpawnError::Name(NameError::Taken { name, pid }) => Self::AlreadyStarted { name, pid },
+            SpawnError::Name(NameError::Taken { name, pid }) => {
+                Self::AlreadyStarted { name: name.into(), pid }
+            }
             SpawnError::Name(error) => Self::Name(error),
             error => Self::Spawn(error),
         }
@@ -157,7 +245,7 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlreadyStarted { name, pid } => write!(f, "`{name}` is already started as {pid}"),
+            Self::AlreadyStarted { name, pid } => write!(f, "{name} is already started as {pid}"),
             Self::Name(error) => error.fmt(f),
             Self::Init { reason } => write!(f, "`init` failed: {reason}"),
             Self::Ignored => f.write_str("`init` said that there is nothing to run"),

@@ -13,7 +13,7 @@ use super::child_spec::{ChildId, ChildSpec, IntoChildSpec, Kind, StartFuture};
 use super::intensity::Limits;
 use super::server::{Setup, Supervising};
 use super::{AutoShutdown, Strategy, SupervisorRef};
-use crate::gen_server::{GenServer, Start, StartError};
+use crate::gen_server::{GenServer, ServerName, Start, StartError};
 
 /// A supervisor that is to be started. See the [module](super).
 ///
@@ -41,6 +41,11 @@ impl Supervisor {
             name: None,
             children: Vec::new(),
         }
+    }
+
+    pub(crate) fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
     }
 
     /// How many restarts within how long are not too many. Default: 3 in 5 s. The time must be longer than 0 s.
@@ -244,19 +249,19 @@ impl From<Supervisor> for SupervisorInit {
 #[must_use = "nothing is started until it is awaited"]
 pub struct StartSupervisor {
     setup: Setup,
-    name: Option<Name>,
+    name: Option<ServerName>,
     link: bool,
     timeout: Timeout,
 }
 
 impl StartSupervisor {
     fn new(mut setup: Setup, link: bool) -> Self {
-        let name = setup.take_name();
+        let name = setup.take_name().map(ServerName::Local);
         Self { setup, name, link, timeout: Timeout::Infinity }
     }
 
     /// Registers the supervisor under a name before anything else.
-    pub fn name(mut self, name: impl Into<Name>) -> Self {
+    pub fn name(mut self, name: impl Into<ServerName>) -> Self {
         self.name = Some(name.into());
         self
     }

@@ -95,6 +95,7 @@ where
         Destination::Pid(pid) => Some(*pid),
         Destination::Alias(alias) => Some(alias.pid()),
         Destination::Name(name) => shared.names.whereis(name.as_str()),
+        Destination::Via(via) => via.whereis(),
     };
     // The address is filled in at each occurrence.
     let make = Box::new(move || OwnedNode::message::<M, NoMeta>(0, message.clone()));
