@@ -44,7 +44,9 @@ pub(crate) fn cache_line_ping_pong() -> PingPong {
                 match line.load(Ordering::Acquire) {
                     STOP => return,
                     seen if seen == expected => {
-                        line.store(seen + 1, Ordering::Release);
+                        // Not a store: it could wipe out a stop that came meanwhile.
+                        let _stopped =
+                            line.compare_exchange(seen, seen + 1, Ordering::Release, Ordering::Relaxed);
                         expected += 2;
                     }
                     _ => hint::spin_loop(),

@@ -42,6 +42,8 @@ pub(crate) enum Workload {
     Fairness,
     /// CPU use of the whole program with a million parked processes, over 5 s
     IdleCpu,
+    /// One supervised server is told to panic, starts again and replies, 20,000 times
+    Restart,
 }
 
 pub(crate) const WORKERS: usize = 2;
@@ -76,6 +78,7 @@ pub(crate) const FAIR_CALLS: u64 = 300;
 pub(crate) const FAIR_PERIOD: Duration = Duration::from_millis(10);
 pub(crate) const HOGS: u64 = 4;
 pub(crate) const HOG_TIME: Duration = Duration::from_secs(3);
+pub(crate) const RESTARTS: u64 = 20_000;
 pub(crate) const IDLE_WATCH: Duration = Duration::from_secs(5);
 
 /// The sum of 0, 1, … `n` − 1: what a server holds that was sent each once.
@@ -196,6 +199,10 @@ impl Workload {
                 }
             }
             Workload::IdleCpu => const { &[figure("a million parked, CPU", Percent, Floor::AtMost(1.0))] },
+            // 200,000 cycles per second.
+            Workload::Restart => {
+                const { &[figure("crash to reply of the next one", Nanoseconds, Floor::AtMost(5_000.0))] }
+            }
         }
     }
 }

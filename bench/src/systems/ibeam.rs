@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use ibeam::prelude::*;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tracing::{Event, Id, Level, Metadata, Subscriber, span};
 
 use crate::check::{Wrong, equal};
 use crate::probe;
@@ -42,6 +43,7 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Echo64 => runtime.block_on(echo(ECHO_CONNECTIONS, ECHO_TRIPS_PER_CONNECTION)),
         Workload::Fairness => runtime.block_on(fairness()),
         Workload::IdleCpu => idle_cpu(&runtime),
+        Workload::Restart => runtime.block_on(restart()),
     }
 }
 
@@ -388,4 +390,86 @@ async fn fairness() -> Result<Vec<f64>, Wrong> {
     }
     equal("calls", latencies.len() as u64, FAIR_PAIRS * FAIR_CALLS)?;
     Ok(latency_figures(latencies))
+}
+
+/// Listens to crash reports, so that they are not printed, and counts them.
+struct Reports;
+
+static REPORTS: AtomicU64 = AtomicU64::new(0);
+
+impl Subscriber for Reports {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && *metadata.level() == Level::ERROR
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        if event.metadata().target() == "ibeam::crash" {
+            REPORTS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// A server that crashes when it is told to.
+struct Fragile {
+    total: u64,
+}
+
+/// A [`Fragile`] has started: its pid.
+struct Up(Pid);
+
+#[gen_server]
+impl Fragile {
+    async fn init(client: Pid) -> Init<Self> {
+        client.send(Up(process::self_pid()));
+        Init::ok(Fragile { total: 0 })
+    }
+
+    #[call]
+    async fn add(&mut self, by: u64) -> u64 {
+        self.total += by;
+        self.total
+    }
+
+    #[cast]
+    async fn crash(&mut self) {
+        panic!("as it was told");
+    }
+}
+
+async fn restart() -> Result<Vec<f64>, Wrong> {
+    tracing::subscriber::set_global_default(Reports).map_err(|error| Wrong::failed("subscriber", error))?;
+    let client = process::self_pid();
+    let spec = ChildSpec::server("fragile", move || Fragile::start_link(client));
+    let supervisor = Supervisor::new(Strategy::OneForOne)
+        .intensity(2 * RESTARTS as usize, Duration::from_secs(3_600))
+        .child(spec)
+        .start_link()
+        .await
+        .map_err(|error| Wrong::failed("start", error))?;
+    let mut server = ServerRef::<Fragile>::of(receive! { Up(pid) => pid });
+    let mut start = Instant::now();
+    for i in 0..WARM_UP + RESTARTS {
+        if i == WARM_UP {
+            start = Instant::now();
+        }
+        server.crash();
+        server = ServerRef::of(receive! { Up(pid) => pid });
+        equal("reply", server.add(i).await.map_err(failed)?, i)?;
+    }
+    let elapsed = start.elapsed();
+    equal("crash reports", REPORTS.load(Ordering::Relaxed), WARM_UP + RESTARTS)?;
+    supervisor.stop(ExitReason::Shutdown, CALL_TIMEOUT).await.map_err(failed)?;
+    Ok(vec![ns_each(elapsed, RESTARTS)])
 }

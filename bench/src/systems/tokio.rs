@@ -47,6 +47,7 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Echo64 => on_worker(&runtime, echo(ECHO_CONNECTIONS, ECHO_TRIPS_PER_CONNECTION)),
         Workload::Fairness => on_worker(&runtime, fairness()),
         Workload::IdleCpu => idle_cpu(&runtime),
+        Workload::Restart => on_worker(&runtime, restart()),
     }
 }
 
@@ -398,4 +399,50 @@ async fn fairness() -> Result<Vec<f64>, Wrong> {
     }
     equal("calls", latencies.len() as u64, FAIR_PAIRS * FAIR_CALLS)?;
     Ok(latency_figures(latencies))
+}
+
+/// What a server understands that crashes when it is told to.
+enum ToFragile {
+    Add(u64, oneshot::Sender<u64>),
+    Crash,
+}
+
+/// Says where to reach it, once it runs.
+async fn fragile(up: mpsc::UnboundedSender<mpsc::UnboundedSender<ToFragile>>) {
+    let (server, mut mailbox) = mpsc::unbounded_channel();
+    let _ = up.send(server);
+    let mut total = 0;
+    while let Some(request) = mailbox.recv().await {
+        match request {
+            ToFragile::Add(by, reply) => {
+                total += by;
+                let _ = reply.send(total);
+            }
+            ToFragile::Crash => panic!("as it was told"),
+        }
+    }
+}
+
+/// The supervisor is a loop around a join handle.
+async fn restart() -> Result<Vec<f64>, Wrong> {
+    // Each panic would be printed.
+    std::panic::set_hook(Box::new(|_| {}));
+    let (up, mut starts) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while tokio::spawn(fragile(up.clone())).await.is_err_and(|error| error.is_panic()) {}
+    });
+    let gone = || Wrong::failed("restart", "there is no server");
+    let mut server = starts.recv().await.ok_or_else(gone)?;
+    let mut start = Instant::now();
+    for i in 0..WARM_UP + RESTARTS {
+        if i == WARM_UP {
+            start = Instant::now();
+        }
+        server.send(ToFragile::Crash).map_err(|_| gone())?;
+        server = starts.recv().await.ok_or_else(gone)?;
+        let (reply, answer) = oneshot::channel();
+        server.send(ToFragile::Add(i, reply)).map_err(|_| gone())?;
+        equal("reply", answer.await, Ok(i))?;
+    }
+    Ok(vec![ns_each(start.elapsed(), RESTARTS)])
 }

@@ -103,7 +103,9 @@ pub(crate) fn panicked_in_a_timer(what: &str, payload: Box<dyn Any + Send>) {
 
 #[expect(clippy::print_stderr, reason = "the last resort, as for any panic in Rust")]
 fn print(text: fmt::Arguments<'_>) {
-    eprintln!("{text}");
+    // As one string: stderr has no buffer, and would be written to once per piece of the text.
+    let line = format!("{text}\n");
+    eprint!("{line}");
 }
 
 struct Who<'a> {

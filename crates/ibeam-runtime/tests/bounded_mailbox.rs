@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use common::{
     Driver, down, first, idle, is_alive, next, on_each_driver, on_every_driver, on_threads, until_it_waits,
+    until_it_waits_or_ends,
 };
 use common_time::Random;
 use ibeam_runtime::process::{self, Call, self_pid};
@@ -278,7 +279,7 @@ fn calls_wait_in_the_same_line() {
         let one = call(1, Timeout::Infinity);
         until_it_waits(one.0).await;
         let impatient = call(2, Timeout::After(Duration::from_millis(5)));
-        until_it_waits(impatient.0).await;
+        until_it_waits_or_ends(impatient.0).await;
         let three = stands_in_line(pid, 3).await;
         let four = call(4, Timeout::Infinity);
         until_it_waits(four.0).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{
     at_hand, down, end_of, first, idle, is_alive, next, nothing_comes, on_each_driver, on_every_driver,
-    until_it_waits,
+    until_it_waits_or_ends,
 };
 use ibeam_runtime::process::{self, receive_with};
 use ibeam_runtime::{Down, Exit, ExitReason, Pid};
@@ -151,20 +151,27 @@ fn otp_ps_04_a_crash_in_the_code_is_the_exit_reason_with_its_place_and_payload()
 #[test]
 fn otp_ps_05_an_exit_signal_ends_a_timed_receive_whose_time_out_then_does_nothing() {
     on_each_driver(|driver| async move {
-        let limit = driver.window(Duration::from_millis(500));
-        let expired = Arc::new(AtomicU32::new(0));
-        let (pid, monitor) = process::spawn_monitor({
-            let expired = Arc::clone(&expired);
-            async move {
-                receive_with(|message| message.arm(Ok::<u64, u64>)).after(limit).await;
-                expired.fetch_add(1, SeqCst);
+        let mut limit = driver.window(Duration::from_millis(500));
+        let expired = loop {
+            let (start, expired) = (process::now(), Arc::new(AtomicU32::new(0)));
+            let (pid, monitor) = process::spawn_monitor({
+                let expired = Arc::clone(&expired);
+                async move {
+                    receive_with(|message| message.arm(Ok::<u64, u64>)).after(limit).await;
+                    expired.fetch_add(1, SeqCst);
+                }
+            });
+            until_it_waits_or_ends(pid).await;
+            process::exit_signal(pid, ExitReason::other("enough"));
+            let reason = down(monitor).await.reason;
+            if process::now() - start < limit {
+                assert_eq!(reason, ExitReason::other("enough"));
+                break expired;
             }
-        });
-        until_it_waits(pid).await;
-        let start = process::now();
-        process::exit_signal(pid, ExitReason::other("enough"));
-        assert_eq!(down(monitor).await.reason, ExitReason::other("enough"));
-        assert!(process::now() - start < limit, "it does not wait for the time-out");
+            assert!(driver.has_real_clock(), "it does not wait for the time-out");
+            // Or the machine was too slow to tell: once more, with more time.
+            limit *= 2;
+        };
         // Its slot's next processes are not disturbed when the time has come.
         let after: Vec<_> = (0..8)
             .map(|_| {

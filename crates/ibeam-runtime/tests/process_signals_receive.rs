@@ -213,12 +213,17 @@ async fn call_by_hand(server: Pid) -> usize {
 
 #[test]
 fn otp_ps_44_a_call_behind_a_huge_mailbox_takes_no_longer() {
+    /// The quickest of some batches: in the others the machine may have done something else.
     async fn time_of_calls(server: Pid, calls: usize) -> Duration {
-        let start = Instant::now();
-        for _ in 0..calls {
-            assert_eq!(call_by_hand(server).await, 1, "only the answer is looked at");
+        let mut quickest = Duration::MAX;
+        for _ in 0..20 {
+            let start = Instant::now();
+            for _ in 0..calls / 20 {
+                assert_eq!(call_by_hand(server).await, 1, "only the answer is looked at");
+            }
+            quickest = quickest.min(start.elapsed());
         }
-        start.elapsed()
+        quickest
     }
     on_each_driver(|driver| async move {
         let (messages, calls) = (driver.rounds(500_000, 5_000), driver.rounds(5_000, 200));

@@ -59,8 +59,8 @@ impl Part {
 }
 
 fn part(name: &str) -> ChildSpec {
-    let name = name.to_owned();
-    ChildSpec::server(name.as_str(), move || Part::start_link(name.clone()).name(name.as_str()))
+    let own = name.to_owned();
+    ChildSpec::server(name, move || Part::start_link(own.clone()).name(own.as_str()))
 }
 
 /// Readers do not need each other: one that crashes is restarted alone.

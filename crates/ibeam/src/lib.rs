@@ -65,9 +65,7 @@ pub mod proc_lib;
 pub mod supervisor;
 
 #[doc(no_inline)]
-pub use dynamic_supervisor::{
-    DynamicStartError, DynamicSupervisor, DynamicSupervisorRef, DynamicChildError,
-};
+pub use dynamic_supervisor::{DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
 #[doc(no_inline)]
 pub use gen_server::{
     Call, CallMeta, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply,

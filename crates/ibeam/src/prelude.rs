@@ -1,7 +1,7 @@
 //! What most programs use: `use ibeam::prelude::*;`.
 
 pub use crate::dynamic_supervisor::{
-    DynamicStartError, DynamicSupervisor, DynamicSupervisorRef, DynamicChildError,
+    DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef,
 };
 pub use crate::gen_server::{
     Call, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply, ServerRef,

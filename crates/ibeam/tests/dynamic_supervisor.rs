@@ -51,15 +51,16 @@ fn dsup_001_is_a_child_as_it_is() {
 fn dsup_002_the_name_is_the_id() {
     on_every_driver(|| async {
         let names = ["one", "two", "three"];
-        let top = names.into_iter().fold(Supervisor::new(Strategy::OneForOne), |top, name| {
-            top.child(DynamicSupervisor::new(name))
-        });
+        let top = names
+            .into_iter()
+            .fold(Supervisor::new(Strategy::OneForOne), |top, name| top.child(DynamicSupervisor::new(name)));
         let top = top.start_link().await.unwrap();
         for name in names {
             assert_eq!(DynamicSupervisorRef::<AnyChild>::named(name).which_children().await, Ok(vec![]));
         }
         top.start_child(DynamicSupervisor::spec()).await.unwrap();
-        let Err(StartChildError::AlreadyStarted { id, pid }) = top.start_child(DynamicSupervisor::spec()).await
+        let Err(StartChildError::AlreadyStarted { id, pid }) =
+            top.start_child(DynamicSupervisor::spec()).await
         else {
             panic!("two unnamed ones have the same id");
         };
@@ -194,9 +195,8 @@ fn dsup_013_what_start_functions_return() {
     }
     on_every_driver(|| async {
         let supervisor = patient().await;
-        let with_info = ChildSpec::with_info("info", || async {
-            Ok((process::spawn_link(idle()), Value::new("extra")))
-        });
+        let with_info =
+            ChildSpec::with_info("info", || async { Ok((process::spawn_link(idle()), Value::new("extra"))) });
         let started = supervisor.start_child(with_info).await.unwrap();
         assert_eq!(started.info, Some(Value::new("extra")));
         assert!(is_alive(pid(started)).await);
@@ -294,11 +294,7 @@ fn dsup_017_children_have_no_ids() {
         let seen: Vec<_> = children.iter().map(|child| (child.pid, child.kind)).collect();
         assert_eq!(
             seen,
-            [
-                (None, Kind::Worker),
-                (keeper.pid(), Kind::Worker),
-                (nested.pid(), Kind::Supervisor),
-            ]
+            [(None, Kind::Worker), (keeper.pid(), Kind::Worker), (nested.pid(), Kind::Supervisor),]
         );
         assert!(children[1].module.unwrap().ends_with("Keeper"));
         assert!(children[2].module.unwrap().contains("DynamicSupervisor"));
@@ -386,7 +382,8 @@ fn dsup_022_a_bad_specification_is_refused_before_anybody_is_asked() {
             panic!("a wait of no time is refused");
         };
         assert_eq!(error.field(), "backoff");
-        let Err(DynamicStartError::Call(CallError::NoProc { .. })) = nobody.start_child(sleeper()).await else {
+        let Err(DynamicStartError::Call(CallError::NoProc { .. })) = nobody.start_child(sleeper()).await
+        else {
             panic!("a good one is not");
         };
         let zero = DynamicSupervisor::spec().intensity(1, Duration::ZERO).start().await.unwrap_err();
@@ -463,8 +460,7 @@ fn dsup_027_permanent_children_that_end_normally_at_shutdown() {
 #[test]
 fn dsup_028_shutdown_of_mixed_children() {
     on_every_driver(|| async {
-        let children =
-            vec![sleeper().shutdown(Shutdown::Infinity), sleeper().shutdown(Shutdown::BrutalKill)];
+        let children = vec![sleeper().shutdown(Shutdown::Infinity), sleeper().shutdown(Shutdown::BrutalKill)];
         assert_eq!(reasons_at_shutdown(children).await, [ExitReason::Shutdown, ExitReason::Killed]);
     });
 }

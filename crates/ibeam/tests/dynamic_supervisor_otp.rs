@@ -150,7 +150,8 @@ fn otp_sv_12_ten_children_are_killed() {
         let supervisor = plain().await;
         let mut children = Vec::new();
         for _ in 0..10 {
-            children.push(start(&supervisor, answers(ExitReason::Normal).shutdown(Shutdown::BrutalKill)).await);
+            children
+                .push(start(&supervisor, answers(ExitReason::Normal).shutdown(Shutdown::BrutalKill)).await);
         }
         let (reason, reasons, _) = shut_down(&supervisor, &children).await;
         assert_eq!((reason, reasons), (ExitReason::Shutdown, vec![ExitReason::Killed; 10]));
@@ -307,8 +308,7 @@ fn otp_sv_33_many_children_are_counted() {
 fn otp_sv_34_restarting_children_are_counted() {
     on_every_driver(|| async {
         let mended = Arc::new(AtomicBool::new(false));
-        let supervisor =
-            DynamicSupervisor::spec().intensity(10_000_000, HOUR).start_link().await.unwrap();
+        let supervisor = DynamicSupervisor::spec().intensity(10_000_000, HOUR).start_link().await.unwrap();
         let healthy = start(&supervisor, sleeper()).await;
         let mut broken = Vec::new();
         for _ in 0..2 {

@@ -233,7 +233,7 @@ async fn what_needs_a_mailbox_says_so_outside_of_a_process() {
     check("ancestors", || process::ancestors());
     check("callers", || process::callers());
 
-    check("self_pid", || poll(std::future::IntoFuture::into_future(Counter::start_link(0))));
+    check("spawn_link", || poll(std::future::IntoFuture::into_future(Counter::start_link(0))));
     process::kill(pid);
 }
 

@@ -18,8 +18,6 @@ mod supervisors;
 use common::{end_of, nothing_comes, on_every_driver};
 use supervisors::*;
 
-const QUIET: Duration = Duration::from_millis(100);
-
 fn reasons() -> [ExitReason; 4] {
     [ExitReason::Normal, ExitReason::Shutdown, ExitReason::shutdown_with(1), crash()]
 }
@@ -74,24 +72,36 @@ fn otp_sv_01_starts_and_ends_with_its_parent() {
     });
 }
 
+/// Of a start that fails nothing is left: no process, no notice.
+async fn no_trace(processes: usize) {
+    nothing_comes(Duration::ZERO).await;
+    assert_eq!(process::list().len(), processes);
+}
+
 #[test]
 fn otp_sv_02_an_init_that_ignores() {
     on_every_driver(|| async {
-        assert_eq!(Module::start(Told::Ignore).await.unwrap_err(), StartError::Ignored);
+        process::trap_exit(true);
         let before = process::list().len();
-        assert_eq!(Module::start(Told::Ignore).await.unwrap_err(), StartError::Ignored);
-        assert!(process::list().len() <= before);
+        assert_eq!(Module::start_link(Told::Ignore).await.unwrap_err(), StartError::Ignored);
+        no_trace(before).await;
     });
 }
 
 #[test]
 fn otp_sv_03_an_init_that_crashes() {
     on_every_driver(|| async {
-        let Err(StartError::Init { reason }) = Module::start(Told::Panic).await else { panic!("a panic") };
+        process::trap_exit(true);
+        let before = process::list().len();
+        let Err(StartError::Init { reason }) = Module::start_link(Told::Panic).await else {
+            panic!("a panic")
+        };
         assert!(matches!(reason, ExitReason::Panic(panic) if panic.message() == "in init"));
-        let Err(StartError::Init { reason }) = Module::start(Told::Stop).await else { panic!("an exit") };
+        let Err(StartError::Init { reason }) = Module::start_link(Told::Stop).await else {
+            panic!("an exit")
+        };
         assert_eq!(reason, ExitReason::other("stopped"));
-        nothing_comes(Duration::ZERO).await;
+        no_trace(before).await;
     });
 }
 
@@ -727,7 +737,7 @@ fn otp_sv_36_names_pass_to_the_next_incarnation() {
                 Ok(process::builder().name("server").link().spawn(obey()))
             }));
         let top = start(one_for_one().child(middle.into_child("middle"))).await;
-        let named = |name: &str| process::whereis(name.to_owned()).unwrap();
+        let named = |name: &'static str| process::whereis(name).unwrap();
         let middle = SupervisorRef::named("middle");
 
         let before = [named("middle"), named("server")];
@@ -965,6 +975,17 @@ fn sup_004_settings_and_their_defaults() {
         crash_child(&supervisor, "a").await;
         crash_child(&supervisor, "a").await;
         assert_eq!(exit_of(top).await, ExitReason::Shutdown);
+    });
+}
+
+#[test]
+fn sup_006_an_empty_supervisor_in_a_registry() {
+    on_every_driver(|| async {
+        let registry = Registry::default();
+        start(one_for_one().name(registry.via("empty"))).await;
+        assert_eq!(SupervisorRef::via(&registry, "empty").which_children().await, Ok(vec![]));
+        let error = one_for_one().name(registry.via("empty")).start().await.unwrap_err();
+        assert!(matches!(error, StartError::AlreadyStarted { .. }), "{error}");
     });
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,6 +29,7 @@ pub(crate) struct Server {
     ended: mpsc::Receiver<ExitStatus>,
     status: Option<ExitStatus>,
     log: Arc<Mutex<String>>,
+    collector: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -42,7 +43,7 @@ impl Server {
             .expect("the command starts");
         let pid = Pid::from_child(&child);
         let log = Arc::new(Mutex::new(String::new()));
-        collect(&mut child, &log);
+        let collector = Some(collect(&mut child, &log));
         let mut greeting = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         while !greeting.contains("explains every option") {
@@ -53,7 +54,7 @@ impl Server {
         let address = address.and_then(|address| address.parse().ok()).expect("an address comes first");
         let (tell, ended) = mpsc::channel();
         thread::spawn(move || tell.send(child.wait().expect("it can be waited for")));
-        Self { address, greeting, pid, ended, status: None, log }
+        Self { address, greeting, pid, ended, status: None, log, collector }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -64,11 +65,22 @@ impl Server {
         kill_process(self.pid, signal).expect("it runs");
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for the log's: then [`log`](Self::log) is all that it ever wrote.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let status = self.ended.recv_timeout(PATIENCE).expect("it ends in time");
         self.status = Some(status);
+        if let Some(collector) = self.collector.take() {
+            collector.join().expect("it only reads");
+        }
         status
+    }
+
+    /// Stops it as an operator would. All that it wrote to stderr, from start to end.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        self.wait_for_success();
+        self.log()
     }
 
     #[track_caller]
@@ -77,9 +89,16 @@ impl Server {
         assert!(status.success(), "{status}\n{}", self.log());
     }
 
-    /// What it wrote to stderr so far.
+    /// What has come from its stderr so far. That is later than what its clients see: a running server is asked with
+    /// [`until_logged`](Self::until_logged), and that something is not there is known only after [`wait`](Self::wait).
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until it has written `words` to stderr.
+    #[track_caller]
+    pub(crate) fn until_logged(&self, words: &str) {
+        until(&format!("{words:?} in the log"), || self.log().contains(words).then_some(()));
     }
 
     /// Its resident memory in bytes; 0 where the system does not say.
@@ -106,16 +125,16 @@ impl Drop for Server {
     }
 }
 
-fn collect(child: &mut Child, log: &Arc<Mutex<String>>) {
+/// Its end is the log's end.
+fn collect(child: &mut Child, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
     let (stderr, log) = (child.stderr.take().expect("piped"), Arc::clone(log));
     thread::spawn(move || {
-        for line in BufReader::new(stderr).lines() {
-            let Ok(line) = line else { return };
-            let mut log = log.lock().unwrap();
-            log.push_str(&line);
-            log.push('\n');
+        let (mut stderr, mut line) = (BufReader::new(stderr), Vec::new());
+        while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            log.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+            line.clear();
         }
-    });
+    })
 }
 
 /// Asks again until the answer is `Some`.

@@ -71,5 +71,7 @@ fn noise_kills_nobody_else() {
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));
-    assert!(!server.log().contains("crash"), "{}", server.log());
+    drop(witness);
+    let log = server.stop();
+    assert!(!log.contains("crash"), "{log}");
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::harness::{Server, line, request};
+use super::harness::{PATIENCE, Server, line, request};
 
 #[test]
 fn signals_under_load_end_it_in_order() {
@@ -39,7 +39,7 @@ fn signals_under_load_end_it_in_order() {
                 });
             }
             for _ in 0..4 {
-                started.recv_timeout(super::harness::PATIENCE).expect("all are under way");
+                started.recv_timeout(PATIENCE).expect("all are under way");
             }
             server.signal(signal);
         });
@@ -65,7 +65,7 @@ fn what_had_arrived_is_answered() {
 
 #[test]
 fn clients_that_do_not_read_hold_it_up_once_and_not_each() {
-    let mut server = Server::start(&["--shutdown-timeout", "1s"]);
+    let mut server = Server::start(&["--shutdown-timeout", "4s"]);
     let value = vec![b'v'; 8 << 20];
     let mut client = server.client();
     client.send(&request(&[b"SET", b"k", &value]));
@@ -76,24 +76,24 @@ fn clients_that_do_not_read_hold_it_up_once_and_not_each() {
         // The first bytes of the first reply have come: it is under way.
         client.socket().peek(&mut [0]).expect("a byte");
     }
-    let asked = Instant::now();
     client.send(&line("SHUTDOWN NOSAVE"));
     client.expect_end();
+    // One after the other would take longer than this waits.
+    const { assert!(10 * 4 > PATIENCE.as_secs()) };
     server.wait_for_success();
-    let took = asked.elapsed();
-    assert!(took < Duration::from_secs(8), "{took:?}");
     assert!(server.log().contains("10 clients were cut off"), "{}", server.log());
 }
 
 #[test]
 fn idle_clients_are_closed_and_subscribers_are_not() {
-    let server = Server::start(&["--idle-timeout", "200ms"]);
+    let server = Server::start(&["--idle-timeout", "2s"]);
     let [mut idle, mut subscriber] = [server.client(), server.client()];
     subscriber.check("SUBSCRIBE c", "[subscribe c :1]");
+    // It is idle from some moment after this.
+    let before = Instant::now();
     idle.check("PING", "+PONG");
-    let since = Instant::now();
     idle.expect_end();
-    assert!(since.elapsed() >= Duration::from_millis(150), "{:?}", since.elapsed());
+    assert!(before.elapsed() >= Duration::from_secs(2), "{:?}", before.elapsed());
     subscriber.check("PING", "[pong ]");
 }
 

@@ -1,28 +1,42 @@
-//! Memory for nodes and futures: a short list of freed ones per thread and size.
+//! Memory for nodes and futures: freed ones are kept, per thread and size, and handed on between threads.
 //!
-//! Messages are made and freed by the million, often on different threads. Freed memory goes to the freeing thread's list,
-//! up to a limit, and the next message that thread sends takes it from there: a few instructions in place of the
-//! allocator's, and no lock of its own between threads.
+//! ```text
+//! new ◀── [ current ][ spare ] ◀── free          one pair per thread and size
+//!               ▲        │
+//!               └ depot ◀┘                       one per size, for all threads: full magazines, under a lock
+//! ```
+//!
+//! Messages are made and freed by the million, often on different threads. A thread that frees more than it makes fills
+//! magazines, one that makes more than it frees empties them, and the depot carries full ones from the first to the second: a
+//! lock once per [`MAGAZINE`] messages. Left to the allocator, memory that always goes back to another thread than it came
+//! from costs both of them more than all else about a message.
 //!
 //! # Invariants
-//! 1. What stands in a list was allocated with its class' layout and belongs to nobody else.
-//! 2. A list is touched by its own thread only, and never while it is being touched.
-//! 3. A list takes memory only while [`Emptier`] is there to give it back when the thread ends: before, and after, its limit
-//!    is 0.
+//! 1. What stands in a magazine was allocated with its class' layout and belongs to nobody else.
+//! 2. A pair of magazines is touched by its own thread only, and never while it is being touched.
+//! 3. A thread keeps memory only while [`Emptier`] is there to give it back when the thread ends: before, and after, it is not
+//!    `open`.
+//! 4. A spare magazine, and one in the depot, is full or has nothing. With two, a thread that makes and frees by turns does
+//!    not go to the depot each time.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
-use std::ptr::NonNull;
+use std::mem;
+use std::ptr::{self, NonNull};
 
-/// What is kept in the lists has at most this alignment, and nodes have just this one: see `node`.
+use parking_lot::Mutex;
+
+/// What is kept has at most this alignment, and nodes have just this one: see `node`.
 const ALIGN: usize = 16;
 /// The sizes that the common allocators hand out without waste: 24, 40, 56 and so on.
 const SMALLEST: usize = 24;
 const STEP: usize = 16;
 /// Larger values go to the allocator.
 const CLASSES: usize = 10;
-/// How many freed values of one class a thread keeps at most: 10 KiB of the largest.
-const KEPT: u32 = 64;
+/// How many freed values a magazine holds: 10 KiB of the largest.
+const MAGAZINE: u32 = 64;
+/// How many full magazines of one class the depot keeps: 2.7 MiB of the largest.
+const DEPOT: usize = 256;
 
 /// In debug builds, and so under the sanitizers, every value has its own allocation: use after free is found.
 const CACHED: bool = !cfg!(debug_assertions) && !cfg!(loom);
@@ -49,50 +63,158 @@ impl Place {
     }
 }
 
-struct Free {
-    /// The first word of each is the address of the next.
-    first: [*mut u8; CLASSES],
-    count: [u32; CLASSES],
-    limit: u32,
+/// Freed values, the first word of each being the address of the next.
+struct Magazine {
+    first: *mut u8,
+    count: u32,
 }
 
-struct Lists(UnsafeCell<Free>);
+// SAFETY: it owns the memory in it, which belongs to no thread.
+unsafe impl Send for Magazine {}
 
-/// Gives back what is in the lists of its thread.
+impl Magazine {
+    const EMPTY: Self = Self { first: ptr::null_mut(), count: 0 };
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<NonNull<u8>> {
+        let first = NonNull::new(self.first)?;
+        // SAFETY: what stands in a magazine is ours, and holds the address of the next.
+        self.first = unsafe { first.cast::<*mut u8>().read() };
+        self.count -= 1;
+        Some(first)
+    }
+
+    /// # Safety
+    /// The memory is that of a value of this magazine's class, and the caller gives it up.
+    #[inline(always)]
+    unsafe fn push(&mut self, memory: NonNull<u8>) {
+        // SAFETY: ours, and large enough for an address.
+        unsafe { memory.cast::<*mut u8>().write(self.first) };
+        self.first = memory.as_ptr();
+        self.count += 1;
+    }
+
+    /// Gives everything back to the allocator.
+    fn empty(&mut self, class: usize) {
+        while let Some(memory) = self.pop() {
+            // SAFETY: allocated with its class' layout (invariant 1).
+            unsafe {
+                dealloc(memory.as_ptr(), Layout::from_size_align_unchecked(SMALLEST + class * STEP, ALIGN))
+            };
+        }
+    }
+}
+
+/// The full magazines of one class that no thread has.
+struct Depot(Mutex<Vec<Magazine>>);
+
+impl Depot {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Takes the magazine in, or leaves it as it is if there are enough.
+    fn put(&self, full: &mut Magazine) {
+        let mut magazines = self.0.lock();
+        if magazines.len() < DEPOT {
+            magazines.push(mem::replace(full, Magazine::EMPTY));
+        }
+    }
+
+    fn take(&self) -> Option<Magazine> {
+        self.0.lock().pop()
+    }
+}
+
+static DEPOTS: [Depot; CLASSES] = [const { Depot::new() }; CLASSES];
+
+/// What one thread keeps of one class.
+struct Pair {
+    current: Magazine,
+    spare: Magazine,
+}
+
+impl Pair {
+    const EMPTY: Self = Self { current: Magazine::EMPTY, spare: Magazine::EMPTY };
+
+    #[inline(always)]
+    fn take(&mut self, depot: &Depot) -> Option<NonNull<u8>> {
+        match self.current.pop() {
+            Some(memory) => Some(memory),
+            None => self.refill(depot),
+        }
+    }
+
+    #[inline(never)]
+    fn refill(&mut self, depot: &Depot) -> Option<NonNull<u8>> {
+        if self.spare.count == 0 {
+            self.spare = depot.take()?;
+        }
+        mem::swap(&mut self.current, &mut self.spare);
+        self.current.pop()
+    }
+
+    /// `false`: there is no room for it.
+    ///
+    /// # Safety
+    /// As for [`Magazine::push`], if it returns `true`.
+    #[inline(always)]
+    unsafe fn keep(&mut self, memory: NonNull<u8>, depot: &Depot) -> bool {
+        if self.current.count == MAGAZINE && !self.make_room(depot) {
+            return false;
+        }
+        // SAFETY: by the caller's word.
+        unsafe { self.current.push(memory) };
+        true
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self, depot: &Depot) -> bool {
+        if self.spare.count != 0 {
+            depot.put(&mut self.spare);
+        }
+        if self.spare.count != 0 {
+            return false;
+        }
+        mem::swap(&mut self.current, &mut self.spare);
+        true
+    }
+}
+
+/// What one thread keeps.
+struct Kept {
+    pairs: [Pair; CLASSES],
+    open: bool,
+}
+
+struct OfThread(UnsafeCell<Kept>);
+
+/// Gives back what its thread keeps.
 struct Emptier;
 
 thread_local! {
-    static LISTS: Lists = const {
-        Lists(UnsafeCell::new(Free { first: [std::ptr::null_mut(); CLASSES], count: [0; CLASSES], limit: 0 }))
-    };
+    static KEPT: OfThread = const { OfThread(UnsafeCell::new(Kept { pairs: [Pair::EMPTY; CLASSES], open: false })) };
     static EMPTIER: Emptier = const { Emptier };
 }
 
 impl Drop for Emptier {
     fn drop(&mut self) {
-        let first = with_lists(|free| {
-            free.limit = 0;
-            free.count = [0; CLASSES];
-            std::mem::replace(&mut free.first, [std::ptr::null_mut(); CLASSES])
+        let pairs = with_kept(|kept| {
+            kept.open = false;
+            mem::replace(&mut kept.pairs, [Pair::EMPTY; CLASSES])
         });
-        for (class, mut first) in first.into_iter().enumerate() {
-            while !first.is_null() {
-                // SAFETY: what stands in the list was allocated with its class' layout, and is ours (invariant 1).
-                unsafe {
-                    let next = first.cast::<*mut u8>().read();
-                    dealloc(first, Layout::from_size_align_unchecked(SMALLEST + class * STEP, ALIGN));
-                    first = next;
-                }
-            }
+        for (class, Pair { mut current, mut spare }) in pairs.into_iter().enumerate() {
+            current.empty(class);
+            spare.empty(class);
         }
     }
 }
 
 /// `f` must not come back here.
 #[inline(always)]
-fn with_lists<R>(f: impl FnOnce(&mut Free) -> R) -> R {
+fn with_kept<R>(f: impl FnOnce(&mut Kept) -> R) -> R {
     // SAFETY: this thread's, and none of the few uses comes back here (invariant 2).
-    LISTS.with(|lists| f(unsafe { &mut *lists.0.get() }))
+    KEPT.with(|kept| f(unsafe { &mut *kept.0.get() }))
 }
 
 /// Puts `value` on the heap.
@@ -102,20 +224,14 @@ pub(super) fn new<T>(value: T) -> NonNull<T> {
     if place.layout.size() == 0 {
         return NonNull::dangling();
     }
-    let kept = if place.class < CLASSES { with_lists(|free| take(free, place.class)) } else { None };
+    let kept = match DEPOTS.get(place.class) {
+        Some(depot) => with_kept(|kept| kept.pairs[place.class].take(depot)),
+        None => None,
+    };
     let memory = kept.unwrap_or_else(|| fresh(place.layout)).cast::<T>();
     // SAFETY: room for a `T`, and nobody else's.
     unsafe { memory.write(value) };
     memory
-}
-
-#[inline(always)]
-fn take(free: &mut Free, class: usize) -> Option<NonNull<u8>> {
-    let first = NonNull::new(free.first[class])?;
-    // SAFETY: what stands in the list holds the address of the next.
-    free.first[class] = unsafe { first.cast::<*mut u8>().read() };
-    free.count[class] -= 1;
-    Some(first)
 }
 
 #[cold]
@@ -130,17 +246,11 @@ fn fresh(layout: Layout) -> NonNull<u8> {
 /// It came from `new::<T>` for a `T` of this place, and the caller gives it up.
 #[inline(always)]
 pub(super) unsafe fn free(memory: NonNull<u8>, place: Place) {
-    let kept = place.class < CLASSES
-        && with_lists(|free| {
-            if free.count[place.class] >= free.limit {
-                return false;
-            }
-            // SAFETY: ours, and large enough for an address.
-            unsafe { memory.cast::<*mut u8>().write(free.first[place.class]) };
-            free.first[place.class] = memory.as_ptr();
-            free.count[place.class] += 1;
-            true
-        });
+    let kept = match DEPOTS.get(place.class) {
+        // SAFETY: by the caller's word: allocated with the layout of the place's class.
+        Some(depot) => with_kept(|kept| kept.open && unsafe { kept.pairs[place.class].keep(memory, depot) }),
+        None => false,
+    };
     if !kept {
         // SAFETY: by the caller's word.
         unsafe { give_back(memory, place) };
@@ -154,9 +264,101 @@ unsafe fn give_back(memory: NonNull<u8>, place: Place) {
     if place.layout.size() == 0 {
         return;
     }
-    if place.class < CLASSES && with_lists(|free| free.limit) == 0 && EMPTIER.try_with(|_| ()).is_ok() {
-        with_lists(|free| free.limit = KEPT);
+    if place.class < CLASSES && with_kept(|kept| !kept.open) && EMPTIER.try_with(|_| ()).is_ok() {
+        with_kept(|kept| kept.open = true);
     }
     // SAFETY: by the caller's word: allocated with this very layout in `new`.
     unsafe { dealloc(memory.as_ptr(), place.layout) };
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::sync::mpsc;
+    use std::thread;
+
+    const CLASS: usize = 1;
+
+    fn allocate(pair: &mut Pair, depot: &Depot) -> usize {
+        let layout = Layout::from_size_align(SMALLEST + CLASS * STEP, ALIGN).unwrap();
+        pair.take(depot).unwrap_or_else(|| fresh(layout)).as_ptr().expose_provenance()
+    }
+
+    /// # Safety
+    /// The address is that of `allocate`, given up.
+    unsafe fn keep(pair: &mut Pair, depot: &Depot, address: usize) -> bool {
+        let memory = NonNull::new(ptr::with_exposed_provenance_mut(address)).expect("an address");
+        // SAFETY: by the caller's word.
+        unsafe { pair.keep(memory, depot) }
+    }
+
+    fn empty(Pair { mut current, mut spare }: Pair) {
+        current.empty(CLASS);
+        spare.empty(CLASS);
+    }
+
+    /// One thread makes, another one frees: what the second has freed comes back to the first, each piece once.
+    #[test]
+    fn memory_goes_round_between_threads() {
+        static DEPOT_OF_TEST: Depot = Depot::new();
+        const ROUNDS: usize = 20;
+        const EACH: usize = 1_000;
+        let (to_freer, freed_later) = mpsc::channel::<Vec<usize>>();
+        let (to_maker, next_round) = mpsc::channel();
+        let freer = thread::spawn(move || {
+            let mut pair = Pair::EMPTY;
+            for addresses in freed_later {
+                for address in addresses {
+                    // SAFETY: made by the other thread, and not used any more.
+                    assert!(unsafe { keep(&mut pair, &DEPOT_OF_TEST, address) }, "the depot has room");
+                }
+                to_maker.send(()).unwrap();
+            }
+            let counts = (pair.current.count, pair.spare.count);
+            empty(pair);
+            counts
+        });
+        let (mut pair, mut ever) = (Pair::EMPTY, HashSet::new());
+        for _ in 0..ROUNDS {
+            let made: Vec<_> = (0..EACH).map(|_| allocate(&mut pair, &DEPOT_OF_TEST)).collect();
+            assert_eq!(made.iter().collect::<HashSet<_>>().len(), EACH, "two owners of one piece");
+            ever.extend(made.iter().copied());
+            to_freer.send(made).unwrap();
+            next_round.recv().unwrap();
+        }
+        drop(to_freer);
+        let (current, spare) = freer.join().unwrap();
+        assert!(spare == 0 || spare == MAGAZINE, "{spare}");
+        let of_maker = pair.current.count + pair.spare.count;
+        empty(pair);
+        let in_depot = DEPOT_OF_TEST.0.lock().len() as u32 * MAGAZINE;
+        assert_eq!((current + spare + of_maker + in_depot) as usize, ever.len(), "nothing is lost");
+        // What the freer holds on to is all that is made anew.
+        assert!(ever.len() <= EACH + 2 * MAGAZINE as usize + MAGAZINE as usize, "{}", ever.len());
+    }
+
+    #[test]
+    fn a_full_depot_takes_no_more() {
+        let (depot, mut pair) = (Depot::new(), Pair::EMPTY);
+        let layout = Layout::from_size_align(SMALLEST + CLASS * STEP, ALIGN).unwrap();
+        let room = (DEPOT + 2) * MAGAZINE as usize;
+        for kept in 0..=room {
+            let memory = fresh(layout);
+            // SAFETY: fresh memory of this class.
+            let taken = unsafe { pair.keep(memory, &depot) };
+            assert_eq!(taken, kept < room, "{kept}");
+            if !taken {
+                // SAFETY: as it came.
+                unsafe { dealloc(memory.as_ptr(), layout) };
+            }
+        }
+        let mut count = 0;
+        while let Some(memory) = pair.take(&depot) {
+            // SAFETY: as it came.
+            unsafe { dealloc(memory.as_ptr(), layout) };
+            count += 1;
+        }
+        assert_eq!(count, room);
+    }
 }

@@ -10,6 +10,7 @@ pub(crate) mod catch;
 pub(crate) mod deadline;
 pub(crate) mod leaves;
 pub(crate) mod life;
+pub(crate) mod lifo;
 pub(crate) mod mailbox;
 mod memory;
 pub(crate) mod node;

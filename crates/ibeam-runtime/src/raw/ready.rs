@@ -4,12 +4,13 @@
 //! 1. There is at most one [`Ready`] per process, made by whoever cleared `PARKED` (or began the process) and used up by
 //!    the turn. Holding one is the proof that nobody else runs the process.
 
-use std::ptr;
-use std::sync::atomic::AtomicPtr;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crate::driver::Place;
 use crate::process::Priority;
+use crate::raw::lifo::{Lifo, LifoOwner};
 use crate::raw::pcb::{Owner, Pcb};
 
 /// A process that is due a turn: stands in exactly one run queue, or is about to.
@@ -56,30 +57,66 @@ impl Ready {
     }
 }
 
-/// A place for one ready process, that any thread may empty.
-#[derive(Default)]
-pub(crate) struct ReadySlot(AtomicPtr<Pcb>);
+/// What all threads see of a worker's place for the process that it runs next.
+pub(crate) struct ReadySlot(Arc<Lifo<Pcb>>);
+
+/// The worker's own side of its [`ReadySlot`]. See [`lifo`](crate::raw::lifo).
+pub(crate) struct OwnSlot(LifoOwner<Pcb>);
 
 impl ReadySlot {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Lifo::new()))
+    }
+
+    /// # Panics
+    /// If the slot has its worker already.
+    pub(crate) fn own(&self) -> OwnSlot {
+        OwnSlot(LifoOwner::new(Arc::clone(&self.0)))
+    }
+
+    /// Takes the process that waits for a hog.
+    pub(crate) fn take_from_hog(&self) -> Option<Ready> {
+        self.0.take_from_hog().map(Ready::from_slot)
+    }
+}
+
+impl Deref for ReadySlot {
+    type Target = Lifo<Pcb>;
+
+    fn deref(&self) -> &Lifo<Pcb> {
+        &self.0
+    }
+}
+
+impl OwnSlot {
+    /// Puts a process into the slot. What comes back belongs into a queue: the one that stood there, or, if others are due
+    /// to take over from this worker, the same.
     #[inline(always)]
-    pub(crate) fn swap(&self, ready: Option<Ready>) -> Option<Ready> {
-        let new = ready.map_or(ptr::null_mut(), |ready| ptr::from_ref(ready.0).cast_mut());
-        Self::from_raw(self.0.swap(new, AcqRel))
+    pub(crate) fn put(&self, ready: Ready) -> Option<Ready> {
+        self.0.put(NonNull::from(ready.0)).map(Ready::from_slot)
     }
 
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Ready> {
-        if self.is_empty() { None } else { self.swap(None) }
+        self.0.take().map(Ready::from_slot)
     }
 
+    /// Runs a turn. `true`: it took too long, and the worker has to retire.
     #[inline(always)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.load(Relaxed).is_null()
+    pub(crate) fn turn(&self, turn: impl FnOnce()) -> bool {
+        self.0.turn(turn)
     }
 
+    /// The worker, who has retired, has a place again.
+    pub(crate) fn revive(&self) {
+        self.0.revive();
+    }
+}
+
+impl Ready {
     #[inline(always)]
-    fn from_raw(pcb: *mut Pcb) -> Option<Ready> {
-        // SAFETY: not null, it came from a `Ready` in `swap`, which was used up there; blocks live for ever.
-        (!pcb.is_null()).then(|| Ready(unsafe { &*pcb }))
+    fn from_slot(pcb: NonNull<Pcb>) -> Self {
+        // SAFETY: it came from a `Ready` in `put`, which was used up there, and out of the slot once; blocks live for ever.
+        Self(unsafe { pcb.as_ref() })
     }
 }

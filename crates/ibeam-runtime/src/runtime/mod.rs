@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     processes: AtomicUsize,
     stopping: AtomicBool,
-    /// For those who wait until no process is left.
+    /// For those who wait until no process is left, or none but themselves.
     empty: (Mutex<()>, Condvar),
     undelivered: UndeliveredCounters,
     spawned: AtomicU64,
@@ -97,7 +97,8 @@ impl Shared {
     /// A process is over, as the very last thing.
     #[inline]
     pub(crate) fn process_ended(&self) {
-        if self.processes.fetch_sub(1, AcqRel) == 1 && self.stopping.load(Acquire) {
+        // One more than who waits may leave: that may be a process too.
+        if self.processes.fetch_sub(1, AcqRel) <= 2 && self.stopping.load(Acquire) {
             let _lock = self.empty.0.lock();
             self.empty.1.notify_all();
         }

@@ -18,6 +18,7 @@ use crate::raw::node::OwnedNode;
 use crate::raw::pcb::Pcb;
 use crate::report;
 use crate::runtime::Shared;
+use crate::time::Instant;
 use crate::timer::interval::{Goes, Ticker};
 
 /// What is in the wheel. A million of them are, so what is rare is boxed.
@@ -68,8 +69,8 @@ pub(super) struct Fired {
 }
 
 impl Fired {
-    /// Does what was noted.
-    pub(super) fn finish(self, shared: &Arc<Shared>) {
+    /// Does what was noted. `now`: what was due then has fired.
+    pub(super) fn finish(self, shared: &Arc<Shared>, now: Instant) {
         self.processes.into_iter().for_each(Pcb::wake);
         for waker in self.wakers {
             quietly("the waker of a timer", || waker.wake());
@@ -91,7 +92,7 @@ impl Fired {
             quietly("the reason of an exit signal for a process that is gone", || drop(signal));
         }
         for ticker in self.intervals {
-            shared.timers.go_on(shared, ticker);
+            shared.timers.go_on(shared, ticker, now);
         }
     }
 }

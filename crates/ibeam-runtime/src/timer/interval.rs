@@ -138,14 +138,14 @@ impl Timers {
         state
     }
 
-    /// After an occurrence: makes the next one ready.
-    pub(super) fn go_on(&self, shared: &Arc<Shared>, mut ticker: Box<Ticker>) {
+    /// After an occurrence: makes the next one ready. `now` is what the one who fires went by and will look at once more. By a
+    /// later time the next one could be due and yet not be seen by that look, and by no other.
+    pub(super) fn go_on(&self, shared: &Arc<Shared>, mut ticker: Box<Ticker>, now: Instant) {
         let goes = !ticker.state.is_over()
             && quietly("`clone` of the message of an interval", || ticker.action.prepare()).is_some();
         if goes {
             let (owner, at) = (ticker.owner, ticker.at);
-            // Due or not: whoever fires looks again after this.
-            self.insert(shared, owner, Entry::Interval(ticker), at);
+            self.insert(shared, owner, Entry::Interval(ticker), at, now);
         } else {
             quietly("the message of an interval that is over", || drop(ticker));
         }

@@ -10,6 +10,8 @@
 pub(crate) mod alarm;
 pub(crate) mod entry;
 pub(crate) mod interval;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wheel;
 
 use std::sync::Arc;
@@ -62,16 +64,22 @@ impl Timers {
 
     /// Arms a timer that goes with the process `owner`, if there is one. What is due already goes off before this returns.
     pub(crate) fn arm(&self, shared: &Arc<Shared>, owner: Option<Pid>, entry: Entry, at: Instant) -> Key {
-        let (key, due) = self.insert(shared, owner, entry, at);
+        let (key, due) = self.insert(shared, owner, entry, at, shared.now());
         if due {
             self.fire(shared, shared.now());
         }
         key
     }
 
-    /// As [`arm`](Self::arm), but leaves it to the caller to fire what is due: `true` says that it is.
-    fn insert(&self, shared: &Arc<Shared>, owner: Option<Pid>, entry: Entry, at: Instant) -> (Key, bool) {
-        let now = shared.now();
+    /// As [`arm`](Self::arm), but leaves it to the caller to fire what is due `now`: `true` says that it is.
+    fn insert(
+        &self,
+        shared: &Arc<Shared>,
+        owner: Option<Pid>,
+        entry: Entry,
+        at: Instant,
+        now: Instant,
+    ) -> (Key, bool) {
         // What is due already need not wait for the next tick.
         let (due, tick) = if at <= now { (true, now.tick()) } else { (false, at.tick_after()) };
         let mut wheel = self.wheel.lock();
@@ -188,7 +196,7 @@ impl Timers {
             }
             self.next.store(wheel.next_deadline().unwrap_or(NEVER), SeqCst);
             drop(wheel);
-            fired.finish(shared);
+            fired.finish(shared, now);
         }
     }
 

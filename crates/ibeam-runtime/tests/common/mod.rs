@@ -270,6 +270,16 @@ pub(crate) async fn until_it_waits(pid: Pid) {
     }
 }
 
+/// The same for a process that waits for a limited time, which on a busy machine may be over by now.
+pub(crate) async fn until_it_waits_or_ends(pid: Pid) {
+    while let Some(info) = process::info(pid).await {
+        if matches!(info.status, process::Status::Waiting | process::Status::Hibernating) {
+            return;
+        }
+        process::yield_now().await;
+    }
+}
+
 /// Waits until the condition holds, which somebody else brings about.
 pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {

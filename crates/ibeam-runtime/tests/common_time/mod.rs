@@ -25,6 +25,17 @@ impl Scale {
         Duration::from_micros(micros)
     }
 
+    /// A time of a row that must not be over before the test has done something: a second on a real clock, which no stall
+    /// of a busy machine takes.
+    pub fn roomy(self, ms: u64) -> Duration {
+        if self.0.has_real_clock() { Duration::from_secs(1) } else { self.ms(ms) }
+    }
+
+    /// The same for a time that is not waited for.
+    pub fn ample(self, ms: u64) -> Duration {
+        if self.0.has_real_clock() { Duration::from_secs(60) } else { self.ms(ms) }
+    }
+
     /// At least, and at most, so many milliseconds of a row have passed since `start`.
     #[track_caller]
     pub fn passed(self, start: Instant, least: u64, most: u64) {

@@ -97,9 +97,7 @@ mod report;
 mod server;
 mod start;
 
-pub use dynamic_ref::{
-    DynamicChildInfo, DynamicStartError, DynamicSupervisorRef, DynamicChildError,
-};
+pub use dynamic_ref::{DynamicChildError, DynamicChildInfo, DynamicStartError, DynamicSupervisorRef};
 pub use recipe::{AnyChild, DynamicChild, Recipe, Template};
 pub(crate) use start::id_of;
 pub use start::{DynamicInit, DynamicSettings, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};

@@ -169,10 +169,7 @@ pub(super) async fn begin<R: sealed::Recipe>(
 }
 
 /// Another start, as [`begin`].
-pub(super) async fn again<R: sealed::Recipe>(
-    recipe: &R,
-    kept: &R::Kept,
-) -> Result<StartedChild, StartError> {
+pub(super) async fn again<R: sealed::Recipe>(recipe: &R, kept: &R::Kept) -> Result<StartedChild, StartError> {
     match flatten(catch_failure(async { recipe.again(kept).await }).await) {
         Err(StartError::Ignored) => Ok(StartedChild::ignored()),
         started => started,

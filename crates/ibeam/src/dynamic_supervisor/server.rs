@@ -22,7 +22,7 @@ use super::deadlines::{Deadlines, What};
 use super::recipe::{again, begin};
 use super::report::{self, Progress};
 use super::start::Flags;
-use super::{DynamicChildInfo, DynamicStartError, DynamicChildError, Recipe};
+use super::{DynamicChildError, DynamicChildInfo, DynamicStartError, Recipe};
 use crate::__private::{handle_call, take_call};
 use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError, other};
 use crate::supervisor::child_exit::{AfterExit, after_exit, is_reported};
@@ -187,7 +187,11 @@ impl<R: Recipe> HandleCall<WhichChildren> for Supervising<R> {
 impl<R: Recipe> HandleCall<WhichChild> for Supervising<R> {
     type Reply = Option<DynamicChildInfo>;
 
-    async fn handle_call(&mut self, WhichChild(pid): WhichChild, _: CallFrom<Self::Reply>) -> Reply<Self::Reply> {
+    async fn handle_call(
+        &mut self,
+        WhichChild(pid): WhichChild,
+        _: CallFrom<Self::Reply>,
+    ) -> Reply<Self::Reply> {
         Reply::now(self.children.get(pid).map(|child| self.info(pid, child)))
     }
 }
@@ -319,9 +323,7 @@ impl<R: Recipe> Supervising<R> {
 
     /// Another try of a restart that has failed; with a back-off it does not count.
     async fn restart(&mut self, pid: Pid, reason: ExitReason) -> Next {
-        if !self.failing.contains_key(&pid)
-            && !self.intensity.allows_restart(process::now(), &pid, &reason)
-        {
+        if !self.failing.contains_key(&pid) && !self.intensity.allows_restart(process::now(), &pid, &reason) {
             return self.give_up(pid);
         }
         self.start_again(pid).await
@@ -349,7 +351,14 @@ impl<R: Recipe> Supervising<R> {
             Ok(StartedChild { pid: None, .. }) => self.forget(former),
             Err(error) => {
                 if let Some(child) = self.children.get(former) {
-                    report::error(self.module, ErrorContext::StartError, &self.children, child, former, &error);
+                    report::error(
+                        self.module,
+                        ErrorContext::StartError,
+                        &self.children,
+                        child,
+                        former,
+                        &error,
+                    );
                 }
                 self.children.set_state(former, State::Restarting);
                 self.try_again(former, error);
@@ -364,7 +373,9 @@ impl<R: Recipe> Supervising<R> {
         match self.failing.get_mut(&pid) {
             None => me.send(retry),
             Some(failing) => {
-                let wait = failing.backoff.delay(failing.failures.max(1), random(failing.failures, self.children.len()));
+                let wait = failing
+                    .backoff
+                    .delay(failing.failures.max(1), random(failing.failures, self.children.len()));
                 failing.failures = failing.failures.saturating_add(1);
                 process::send_after(me, retry, wait);
             }
@@ -519,7 +530,9 @@ impl<R: Recipe> Supervising<R> {
                 match next.await {
                     // Who has not been asked yet has ended by itself, and that is how it stays.
                     Some(Heard::Exit(Exit { pid, reason })) => self.stopped(pid, &reason),
-                    Some(Heard::Down(Down { target: Target::Pid(pid), reason, .. })) => self.down(pid, &reason),
+                    Some(Heard::Down(Down { target: Target::Pid(pid), reason, .. })) => {
+                        self.down(pid, &reason)
+                    }
                     Some(Heard::Time) => self.look_after(),
                     Some(Heard::Down(_) | Heard::Retry) => {}
                     None => break,

@@ -137,7 +137,12 @@ impl<R: Recipe> DynamicSupervisor<R> {
     pub fn settings(&self) -> DynamicSettings {
         let Flags { limits: Limits { max_restarts, within }, max_children, .. } = self.flags;
         let max_children = (max_children != usize::MAX).then_some(max_children);
-        DynamicSettings { max_restarts, within, max_children, backoff: self.flags.backoff.as_deref().cloned() }
+        DynamicSettings {
+            max_restarts,
+            within,
+            max_children,
+            backoff: self.flags.backoff.as_deref().cloned(),
+        }
     }
 
     /// The type that it is, for people to read. Default: this one.

@@ -327,12 +327,14 @@ impl<L, R> RequestIds<L, R> {
     /// # Erlang/OTP
     /// `gen_server:wait_response/3`.
     pub async fn wait_response(&mut self, timeout: impl Into<Timeout>) -> Collected<L, R> {
-        let Some((oldest, _)) = self.requests.first() else { return Collected::NoRequest(None) };
-        let oldest = oldest.reference();
+        // The requests themselves cannot be shared between threads, as a future that borrows them would.
+        let references: Vec<_> = self.requests.iter().map(|(request, _)| request.reference()).collect();
+        let Some(&oldest) = references.first() else { return Collected::NoRequest(None) };
         let deadline = Deadline::after(timeout.into());
         loop {
-            let requests = &self.requests;
-            let which = |response: Response| at(requests, response).ok_or(response);
+            let which = |response: Response| {
+                references.iter().position(|request| *request == response.request).ok_or(response)
+            };
             let receive = receive_with(|message| message.arm(which)).since(oldest);
             let Some(at) = receive.after(deadline.left()).await else { return Collected::Timeout };
             if let Some(collected) = self.take(at) {
@@ -350,7 +352,7 @@ impl<L, R> RequestIds<L, R> {
             return Collected::NoRequest(Some(message));
         }
         match message.downcast::<Response>() {
-            Ok(response) => match at(&self.requests, response) {
+            Ok(response) => match self.requests.iter().position(|(r, _)| r.reference() == response.request) {
                 Some(at) => {
                     self.take(at).unwrap_or_else(|| Collected::NoReply(Message::from_value(response)))
                 }
@@ -365,10 +367,6 @@ impl<L, R> RequestIds<L, R> {
         let (_, label) = self.requests.remove(at);
         Some(Collected::Response { label, response })
     }
-}
-
-fn at<L, R>(requests: &[(RequestId<R>, L)], response: Response) -> Option<usize> {
-    requests.iter().position(|(request, _)| request.reference() == response.request)
 }
 
 impl<L, R> Default for RequestIds<L, R> {

@@ -16,6 +16,10 @@ use std::time::Duration;
 /// So a child that cannot start, because what it needs is not there yet, does not take the supervisor down: it is
 /// tried until it can. Meanwhile it is `restarting` in the supervisor's lists, and can be terminated.
 ///
+/// With [`OneForAll`](super::Strategy::OneForAll) and [`RestForOne`](super::Strategy::RestForOne), whom the restart concerns is stopped at
+/// once and waits too. If a start fails, those that have started before it go on running, and it is tried again with
+/// those after it. The starts of the supervisor itself, and those by hand, do not wait: their failure is an error.
+///
 /// The wait is shortened by a random part, the jitter, so that many children that fail together do not come back together.
 ///
 /// ```

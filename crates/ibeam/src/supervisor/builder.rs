@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use ibeam_runtime::{Name, Timeout};
+use ibeam_runtime::Timeout;
 
 use super::backoff::Backoff;
 use super::child_check::{SpecError, check_all};
@@ -26,7 +26,7 @@ pub struct Supervisor {
     pub(super) limits: Limits,
     pub(super) auto_shutdown: AutoShutdown,
     pub(super) backoff: Option<Backoff>,
-    pub(super) name: Option<Name>,
+    pub(super) name: Option<ServerName>,
     pub(super) children: Vec<ChildSpec>,
 }
 
@@ -85,8 +85,9 @@ impl Supervisor {
         self
     }
 
-    /// Registers the supervisor under a name.
-    pub fn name(mut self, name: impl Into<Name>) -> Self {
+    /// Registers the supervisor under a name: a text is a name of the runtime, a registry's [`via`](crate::NameRegistry::via) gives one of
+    /// a registry.
+    pub fn name(mut self, name: impl Into<ServerName>) -> Self {
         self.name = Some(name.into());
         self
     }
@@ -249,20 +250,18 @@ impl From<Supervisor> for SupervisorInit {
 #[must_use = "nothing is started until it is awaited"]
 pub struct StartSupervisor {
     setup: Setup,
-    name: Option<ServerName>,
     link: bool,
     timeout: Timeout,
 }
 
 impl StartSupervisor {
-    fn new(mut setup: Setup, link: bool) -> Self {
-        let name = setup.take_name().map(ServerName::Local);
-        Self { setup, name, link, timeout: Timeout::Infinity }
+    fn new(setup: Setup, link: bool) -> Self {
+        Self { setup, link, timeout: Timeout::Infinity }
     }
 
-    /// Registers the supervisor under a name before anything else.
+    /// Registers the supervisor under a name before anything else: see [`Start::name`].
     pub fn name(mut self, name: impl Into<ServerName>) -> Self {
-        self.name = Some(name.into());
+        self.setup.name = Some(name.into());
         self
     }
 
@@ -274,7 +273,8 @@ impl StartSupervisor {
     }
 
     fn into_start(self) -> Start<Supervising> {
-        let Self { setup, name, link, timeout } = self;
+        let Self { setup, link, timeout } = self;
+        let name = setup.name.clone();
         let start = if link { Supervising::start_link(setup) } else { Supervising::start(setup) };
         let start = start.timeout(timeout);
         match name {
@@ -296,7 +296,7 @@ impl IntoFuture for StartSupervisor {
 impl fmt::Debug for StartSupervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StartSupervisor")
-            .field("name", &self.name)
+            .field("name", &self.setup.name)
             .field("link", &self.link)
             .finish_non_exhaustive()
     }

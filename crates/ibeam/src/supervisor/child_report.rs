@@ -13,9 +13,11 @@
 
 use std::fmt::{self, Display};
 
-use ibeam_runtime::{Pid, process};
+use ibeam_runtime::Pid;
+use ibeam_runtime::process::{self, Key};
 
 use super::child_spec::Settings;
+use crate::gen_server::ServerName;
 
 pub(crate) const TARGET: &str = "ibeam::supervisor";
 
@@ -48,6 +50,16 @@ impl ErrorContext {
     }
 }
 
+/// The name of the calling supervisor in a registry, which the runtime does not know.
+const NAME: Key<ServerName> = Key::new("$supervisor");
+
+/// The calling process is a supervisor with this name.
+pub(crate) fn introduce(name: Option<ServerName>) {
+    if let Some(name @ ServerName::Via(_)) = name {
+        process::put(NAME, name);
+    }
+}
+
 /// The supervisor that speaks: its name if it has one.
 pub(crate) struct Supervisor;
 
@@ -55,7 +67,10 @@ impl Display for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match process::name() {
             Some(name) => name.fmt(f),
-            None => process::self_pid().fmt(f),
+            None => match process::get(NAME) {
+                Some(name) => name.fmt(f),
+                None => process::self_pid().fmt(f),
+            },
         }
     }
 }

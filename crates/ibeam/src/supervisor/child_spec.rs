@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::{Name, Pid, Value};
+use ibeam_runtime::{Pid, Value};
 
 use super::backoff::Backoff;
 use super::child_check::SpecError;
-use crate::gen_server::{GenServer, Start, StartError};
+use crate::gen_server::{GenServer, ServerName, Start, StartError};
 
 /// Names a child within its supervisor. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -447,45 +447,39 @@ impl fmt::Debug for ChildSpec {
 #[must_use = "a specification starts nothing"]
 pub struct ServerChild<S: GenServer> {
     settings: Settings,
-    args: S::Args,
-    options: Vec<StartOption<S>>,
+    start: Box<dyn Fn() -> Start<S> + Send + Sync>,
 }
 
-type StartOption<S> = Arc<dyn Fn(Start<S>) -> Start<S> + Send + Sync>;
-
 impl<S: GenServer> ServerChild<S> {
-    /// The server `S`, started with `args`: id and module are the type's name, the rest the defaults.
-    pub fn new(args: S::Args) -> Self {
+    /// The server `S`, started with a copy of `args` each time: id and module are the type's name, the rest the defaults.
+    pub fn new(args: S::Args) -> Self
+    where
+        S::Args: Clone + Sync,
+    {
         let module = std::any::type_name::<S>();
         let settings = Settings { module: Some(module), ..Settings::new(module.into()) };
-        Self { settings, args, options: Vec::new() }
+        Self { settings, start: Box::new(move || S::start_link(args.clone())) }
     }
 
     overrides!();
 
     /// Registers the server under this name, at each start.
-    pub fn name(self, name: impl Into<Name>) -> Self {
+    pub fn name(self, name: impl Into<ServerName>) -> Self {
         let name = name.into();
         self.options(move |start| start.name(name.clone()))
     }
 
     /// Options of the start: mailbox, priority, timeout and what else [`Start`] has. Applied at each start.
-    pub fn options(mut self, options: impl Fn(Start<S>) -> Start<S> + Send + Sync + 'static) -> Self {
-        self.options.push(Arc::new(options));
-        self
+    pub fn options(self, options: impl Fn(Start<S>) -> Start<S> + Send + Sync + 'static) -> Self {
+        let Self { settings, start } = self;
+        Self { settings, start: Box::new(move || options(start())) }
     }
 }
 
-impl<S: GenServer> From<ServerChild<S>> for ChildSpec
-where
-    S::Args: Clone + Sync,
-{
+impl<S: GenServer> From<ServerChild<S>> for ChildSpec {
     fn from(child: ServerChild<S>) -> Self {
-        let ServerChild { settings, args, options } = child;
-        let spec = Self::server("", move || {
-            options.iter().fold(S::start_link(args.clone()), |start, option| option(start))
-        });
-        Self { settings, ..spec }
+        let spec = Self::server("", child.start);
+        Self { settings: child.settings, ..spec }
     }
 }
 
@@ -527,10 +521,7 @@ impl IntoChildSpec for &ChildSpec {
     }
 }
 
-impl<S: GenServer> IntoChildSpec for ServerChild<S>
-where
-    S::Args: Clone + Sync,
-{
+impl<S: GenServer> IntoChildSpec for ServerChild<S> {
     fn into_child_spec(self) -> ChildSpec {
         self.into()
     }

@@ -73,7 +73,8 @@
 //! # What becomes of a dead child's mailbox
 //! Messages that it has not received are undelivered, and counted as such ([`UndeliveredCounts`](crate::UndeliveredCounts)); calls among them end with
 //! its exit reason. The next incarnation begins with an empty mailbox. There is a moment in which the name is nobody's: a call by name
-//! gets [`CallError::NoProc`](crate::CallError::NoProc) then.
+//! gets [`CallError::NoProc`](crate::CallError::NoProc) then, or waits for the next incarnation if it is
+//! told to ([`wait_for_name`](crate::process::Call::wait_for_name)).
 //!
 //! # A tree
 //! A supervisor is a child like any other:

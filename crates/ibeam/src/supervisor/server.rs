@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Name, Pid, TaggedDown, process};
+use ibeam_runtime::{CallFrom, Exit, ExitReason, Message, Pid, TaggedDown, process};
 
 use super::backoff::Backoff;
 use super::builder::{Supervise, Supervisor, SupervisorInit};
@@ -29,7 +29,7 @@ use super::supervisor_ref::{
 };
 use super::{AutoShutdown, Strategy};
 use crate::__private::{dispatch_other, handle_call, take_call};
-use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError};
+use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, ServerName, StartError};
 
 pub(super) struct Supervising {
     /// The type of the supervisor, for reports.
@@ -47,6 +47,8 @@ pub(super) struct Supervising {
 pub(super) struct Setup {
     module: &'static str,
     make: Make,
+    /// What it is registered as before its `init` runs.
+    pub(super) name: Option<ServerName>,
 }
 
 enum Make {
@@ -55,21 +57,14 @@ enum Make {
 }
 
 impl Setup {
-    pub(super) fn ready(supervisor: Supervisor) -> Self {
-        Self { module: std::any::type_name::<Supervisor>(), make: Make::Ready(supervisor) }
+    pub(super) fn ready(mut supervisor: Supervisor) -> Self {
+        let name = supervisor.name.take();
+        Self { module: std::any::type_name::<Supervisor>(), make: Make::Ready(supervisor), name }
     }
 
     pub(super) fn by_init<S: Supervise>(args: S::Args) -> Self {
         let init = Box::new(move || -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(S::init(args)) });
-        Self { module: std::any::type_name::<S>(), make: Make::ByInit(init) }
-    }
-
-    /// The name that it is to have before it runs.
-    pub(super) fn take_name(&mut self) -> Option<Name> {
-        match &mut self.make {
-            Make::Ready(supervisor) => supervisor.name.take(),
-            Make::ByInit(_) => None,
-        }
+        Self { module: std::any::type_name::<S>(), make: Make::ByInit(init), name: None }
     }
 }
 
@@ -93,7 +88,7 @@ struct Again {
 impl GenServer for Supervising {
     type Args = Setup;
 
-    async fn init(Setup { module, make }: Setup) -> Init<Self> {
+    async fn init(Setup { module, make, name: started_as }: Setup) -> Init<Self> {
         process::trap_exit(true);
         let supervisor = match make {
             Make::Ready(supervisor) => supervisor,
@@ -106,11 +101,13 @@ impl GenServer for Supervising {
             return Init::stop(ExitReason::error(error));
         }
         let Supervisor { strategy, limits, auto_shutdown, backoff, name, children } = supervisor;
-        if let Some(name) = name
-            && let Err(error) = process::register(name, process::self_pid())
+        // The name that it was started with it has already; this one is of its own `init`.
+        if let Some(name) = &name
+            && let Err(reason) = register(name).await
         {
-            return Init::stop(ExitReason::error(error));
+            return Init::stop(reason);
         }
+        report::introduce(name.clone().or(started_as));
         let mut seed = DefaultHasher::new();
         process::now().hash(&mut seed);
         let mut this = Self {
@@ -125,11 +122,14 @@ impl GenServer for Supervising {
         for spec in children {
             let id = spec.settings.id.clone();
             let key = this.children.add(spec);
-            if let Err(error) = this.start(key, Some(Progress::Info)).await {
+            if let Err(error) = this.start(key, Progress::Info).await {
                 if let Some(child) = this.children.get(key) {
                     report::error(module, ErrorContext::StartError, &child.settings, None, &error);
                 }
                 this.stop_all().await;
+                if let Some(ServerName::Via(via)) = name {
+                    via.unregister().await;
+                }
                 return Init::stop(ExitReason::shutdown_with(FailedToStartChild { id, error }));
             }
         }
@@ -207,10 +207,9 @@ impl HandleCall<RestartChild> for Supervising {
         Reply::now(match self.children.get(key).map(Child::status) {
             Some(&Status::Running(pid)) => Err(RestartChildError::Running { id, pid }),
             Some(Status::Due | Status::Restarting(_)) => Err(RestartChildError::Restarting { id }),
-            Some(Status::Stopped) | None => self
-                .start(key, Some(Progress::Debug))
-                .await
-                .map_err(|error| RestartChildError::Start { id, error }),
+            Some(Status::Stopped) | None => {
+                self.start(key, Progress::Debug).await.map_err(|error| RestartChildError::Start { id, error })
+            }
         })
     }
 }
@@ -283,6 +282,15 @@ impl HandleCall<ChildSpecOf> for Supervising {
     }
 }
 
+/// Gives the calling process a name.
+async fn register(name: &ServerName) -> Result<(), ExitReason> {
+    let me = process::self_pid();
+    match name {
+        ServerName::Local(name) => process::register(name, me).map_err(ExitReason::error),
+        ServerName::Via(via) => via.register(me).await.map_err(ExitReason::error),
+    }
+}
+
 fn info(child: &Child) -> ChildInfo {
     ChildInfo {
         id: child.settings.id.clone(),
@@ -313,7 +321,7 @@ impl Supervising {
             });
         }
         let key = self.children.add(spec);
-        let started = self.start(key, Some(Progress::Debug)).await;
+        let started = self.start(key, Progress::Debug).await;
         started.map_err(|error| {
             let id = self.children.get(key).map(|child| child.settings.id.clone());
             self.children.remove(key);
@@ -322,7 +330,7 @@ impl Supervising {
     }
 
     /// Starts a child that has no process. If that fails it is `Stopped`. A temporary one that ignores is forgotten.
-    async fn start(&mut self, key: Key, level: Option<Progress>) -> Result<StartedChild, StartError> {
+    async fn start(&mut self, key: Key, level: Progress) -> Result<StartedChild, StartError> {
         let Some(child) = self.children.get(key) else { return Ok(StartedChild::ignored()) };
         let temporary = child.settings.restart == Restart::Temporary;
         let starting = child.start.clone().unwrap_or_else(forgotten);
@@ -347,9 +355,7 @@ impl Supervising {
             if timed || child.settings.backoff.is_some() {
                 child.since = Some(process::now());
             }
-            if let Some(level) = level {
-                report::progress(level, self.module, &child.settings, pid);
-            }
+            report::progress(level, self.module, &child.settings, pid);
         }
         started
     }
@@ -419,7 +425,7 @@ impl Supervising {
     /// wait for that.
     async fn start_due(&mut self, key: Key) {
         if self.strategy == Strategy::OneForOne {
-            let started = self.start(key, Some(Progress::Info)).await;
+            let started = self.start(key, Progress::Info).await;
             if let Err(error) = started {
                 self.failed(key, error);
             }
@@ -430,7 +436,7 @@ impl Supervising {
             if !matches!(self.children.get(key).map(Child::status), Some(Status::Due)) {
                 continue;
             }
-            if let Err(error) = self.start(key, Some(Progress::Info)).await {
+            if let Err(error) = self.start(key, Progress::Info).await {
                 self.failed(key, error);
                 return;
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ibeam_runtime::{CallError, ExitReason, Name, Pid, Timeout};
+use ibeam_runtime::{CallError, ExitReason, Name, NameRegistry, Pid, Timeout};
 
 use super::child_check::SpecError;
 use super::child_spec::{ChildId, ChildSpec, IntoChildSpec, Kind, StartedChild};
@@ -251,6 +251,12 @@ impl SupervisorRef {
     #[must_use]
     pub fn named(name: impl Into<Name>) -> Self {
         Self::new(ServerRef::named(name))
+    }
+
+    /// Whatever supervisor has this key in the registry, each time the handle is used.
+    #[must_use]
+    pub fn via<R: NameRegistry>(registry: &R, key: impl Into<R::Key>) -> Self {
+        Self::new(ServerRef::via(registry, key))
     }
 
     /// The supervisor's process now; `None` if nobody has the name.

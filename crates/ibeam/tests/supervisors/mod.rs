@@ -2,12 +2,39 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ibeam::KeyTaken;
 use ibeam::prelude::*;
 use ibeam::supervisor::{ChildCounts, ChildInfo};
+
+/// A naming service.
+#[derive(Clone, Default)]
+pub(crate) struct Registry(Arc<Mutex<HashMap<&'static str, Pid>>>);
+
+impl NameRegistry for Registry {
+    type Key = &'static str;
+
+    fn name(&self) -> &str {
+        "registry"
+    }
+
+    async fn register(&self, key: &&'static str, pid: Pid) -> Result<(), KeyTaken> {
+        let taken = self.0.lock().unwrap().insert(key, pid);
+        taken.map_or(Ok(()), |pid| Err(KeyTaken { pid }))
+    }
+
+    async fn unregister(&self, key: &&'static str) {
+        self.0.lock().unwrap().remove(key);
+    }
+
+    fn whereis(&self, key: &&'static str) -> Option<Pid> {
+        self.0.lock().unwrap().get(key).copied()
+    }
+}
 
 /// What has happened, in order.
 #[derive(Clone, Default)]

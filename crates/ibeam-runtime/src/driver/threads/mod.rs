@@ -8,9 +8,10 @@
 //! ```
 //!
 //! # Invariants
-//! 1. A ready process stands in one queue: a LIFO slot, a worker's run queue, or an injector.
+//! 1. A ready process stands in one queue: a LIFO slot (whose rules are in `raw::lifo`), a worker's run queue, or an injector.
 //! 2. `idle` counts the workers that are awake and those of them that search. Whoever makes work visible wakes a worker only
-//!    if none searches: the searcher that finds work wakes the next one.
+//!    if none searches: the searcher that finds work wakes the next one. A worker between short turns puts that off for one
+//!    process and two turns: it is awake and gets there itself.
 //! 3. A worker that goes to sleep first takes itself out of the count, then looks at all queues once more: work that was made
 //!    visible before it was out of the count is seen by it, later work by who made it.
 //! 4. At most one worker is in the I/O driver; of the sleeping ones one is, so that I/O and timers wake somebody.
@@ -81,11 +82,8 @@ struct Slot {
     /// The queue, until the thread has it.
     queue: Mutex<Option<Deque<Ready>>>,
     lifo: ReadySlot,
-    /// Odd while a turn runs.
-    epoch: AtomicU64,
     /// The pid whose turn it is.
     running: AtomicU64,
-    hog: AtomicBool,
     /// 1: get up. Set before the thread is unparked or its waker used.
     wake: AtomicU32,
     thread: OnceLock<Thread>,
@@ -200,8 +198,15 @@ impl Threads {
         struct Alive(Arc<Threads>);
         impl Drop for Alive {
             fn drop(&mut self) {
-                *self.0.alive.lock() -= 1;
+                let mut alive = self.0.alive.lock();
+                *alive -= 1;
                 self.0.ended.notify_all();
+                let last = *alive == 0;
+                drop(alive);
+                if last {
+                    // Who stopped the driver may have given up before.
+                    self.0.io.shut_down();
+                }
             }
         }
         *self.alive.lock() += 1;
@@ -238,8 +243,7 @@ impl Threads {
             || !self.high.is_empty()
             || !self.low.is_empty()
             || self.slots[..started].iter().any(|slot| {
-                slot.stealer.get().is_some_and(|stealer| !stealer.is_empty())
-                    || (slot.hog.load(Relaxed) && !slot.lifo.is_empty())
+                slot.stealer.get().is_some_and(|stealer| !stealer.is_empty()) || slot.lifo.has_for_others()
             })
     }
 
@@ -294,10 +298,8 @@ impl Slot {
         Self {
             stealer: OnceLock::new(),
             queue: Mutex::new(None),
-            lifo: ReadySlot::default(),
-            epoch: AtomicU64::new(0),
+            lifo: ReadySlot::new(),
             running: AtomicU64::new(0),
-            hog: AtomicBool::new(false),
             wake: AtomicU32::new(0),
             thread: OnceLock::new(),
             io_waker: Mutex::new(None),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::Threads;
 use crate::pid::Pid;
+use crate::raw::lifo::Marked;
 use crate::runtime::Shared;
 
 /// Starts the monitor's thread.
@@ -53,10 +54,10 @@ fn run(threads: &Arc<Threads>, shared: &Arc<Shared>) {
 
 fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, seen: &mut Seen) {
     let slot = &threads.slots[index];
-    let epoch = slot.epoch.load(Relaxed);
+    let epoch = slot.lifo.epoch();
     let same_turn = epoch % 2 == 1 && epoch == seen.epoch;
     *seen = Seen { epoch, looks: if same_turn { seen.looks + 1 } else { 0 } };
-    if seen.looks != 1 || slot.hog.load(Relaxed) {
+    if seen.looks != 1 || slot.lifo.is_hog() {
         return;
     }
     let pid = Pid::from_bits(slot.running.load(Relaxed));
@@ -64,9 +65,7 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, seen: &mut S
     if spare.is_none() && threads.started.load(SeqCst) == threads.slots.len() {
         return shared.long_turn(pid, threads.config.hog_threshold, false);
     }
-    slot.hog.store(true, SeqCst);
-    // Its turn may have ended meanwhile. Then either we take the flag back, or it has seen the flag and retires.
-    if slot.epoch.load(SeqCst) != epoch && slot.hog.swap(false, SeqCst) {
+    if slot.lifo.mark(epoch) == Marked::TooLate {
         return threads.spares.lock().extend(spare);
     }
     threads.idle.replace_hog();
@@ -75,7 +74,7 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, seen: &mut S
         None => match threads.start_worker(shared, true) {
             Ok(_) => None,
             // The system gives no more threads. The hog keeps its place, or gets it back if it has retired by now.
-            Err(_) if slot.hog.swap(false, SeqCst) => {
+            Err(_) if slot.lifo.unmark() => {
                 threads.idle.keep_hog();
                 return shared.long_turn(pid, threads.config.hog_threshold, false);
             }

@@ -13,7 +13,7 @@ use crate::driver::Place;
 use crate::driver::queue::LOW_EVERY;
 use crate::driver::sim::Random;
 use crate::process::run;
-use crate::raw::ready::Ready;
+use crate::raw::ready::{OwnSlot, Ready};
 use crate::runtime::{self, Shared};
 use crate::time::Instant;
 
@@ -21,6 +21,9 @@ use crate::time::Instant;
 const LOOK_EVERY: u32 = 64;
 /// How long a busy worker leaves I/O alone.
 const IO_EVERY: Duration = Duration::from_micros(100);
+/// A worker whose turns are shorter than this on average tells nobody of a single process that waits behind the one it runs
+/// next: it will be there itself before another worker is awake.
+const SHORT_TURN: Duration = Duration::from_micros(2);
 /// How many processes in a row may come out of the LIFO slot: two that wake each other must not shut out the rest.
 const LIFO_STREAK: u32 = 16;
 
@@ -30,9 +33,16 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     index: usize,
     slot: Arc<Slot>,
+    lifo: OwnSlot,
     queue: Deque<Ready>,
     ticks: Cell<u32>,
     lifo_streak: Cell<u32>,
+    /// When the clock was looked at last.
+    last_look: Cell<Instant>,
+    /// Were the turns since the look before that short ones?
+    short_turns: Cell<bool>,
+    /// For how many turns a process has stood in the queue that nobody was told of; 0: there is none.
+    untold: Cell<u32>,
     searching: Cell<bool>,
     in_io: Cell<bool>,
     last_io: Cell<Instant>,
@@ -48,14 +58,19 @@ impl Worker {
         searching: bool,
     ) -> Self {
         let slot = Arc::clone(&threads.slots[index]);
+        let lifo = slot.lifo.own();
         Self {
             threads,
             shared,
             index,
             slot,
+            lifo,
             queue,
             ticks: Cell::new(0),
             lifo_streak: Cell::new(0),
+            last_look: Cell::new(Instant::START),
+            short_turns: Cell::new(false),
+            untold: Cell::new(0),
             searching: Cell::new(searching),
             in_io: Cell::new(false),
             last_io: Cell::new(Instant::START),
@@ -87,11 +102,33 @@ impl Worker {
             return self.schedule_in_io(ready);
         }
         if place == Place::Back {
-            self.queue.push(ready);
-            return self.threads.notify();
+            self.enqueue(ready);
+        } else if let Some(other) = self.lifo.put(ready) {
+            self.enqueue(other);
         }
-        if let Some(former) = self.slot().lifo.swap(Some(ready)) {
-            self.queue.push(former);
+    }
+
+    #[inline]
+    fn enqueue(&self, ready: Ready) {
+        let alone = self.queue.is_empty();
+        self.queue.push(ready);
+        if alone && self.short_turns.get() {
+            self.untold.set(1);
+        } else {
+            self.threads.notify();
+        }
+    }
+
+    /// A turn begins while a process may be in the queue that nobody was told of: by the second one somebody is.
+    #[cold]
+    fn tell_by_and_by(&self) {
+        let turns = self.untold.get();
+        if self.queue.is_empty() {
+            self.untold.set(0);
+        } else if turns < 2 {
+            self.untold.set(turns + 1);
+        } else {
+            self.untold.set(0);
             self.threads.notify();
         }
     }
@@ -138,14 +175,16 @@ impl Worker {
             if self.searching.get() {
                 self.end_search();
             }
-            let epoch = slot.epoch.load(Relaxed);
-            slot.running.store(ready.pid_bits(), Relaxed);
-            slot.epoch.store(epoch + 1, Relaxed);
-            if let Some((ready, place)) = ready.run(run::turn) {
-                self.schedule(ready, place);
+            if self.untold.get() != 0 {
+                self.tell_by_and_by();
             }
-            slot.epoch.store(epoch + 2, Relaxed);
-            if slot.hog.load(Relaxed) && slot.hog.swap(false, SeqCst) {
+            slot.running.store(ready.pid_bits(), Relaxed);
+            let took_too_long = self.lifo.turn(|| {
+                if let Some((ready, place)) = ready.run(run::turn) {
+                    self.schedule(ready, place);
+                }
+            });
+            if took_too_long {
                 self.retire();
             }
         }
@@ -169,7 +208,7 @@ impl Worker {
         {
             return Some(ready);
         }
-        if let Some(ready) = self.slot().lifo.take() {
+        if let Some(ready) = self.lifo.take() {
             let streak = self.lifo_streak.get();
             if streak < LIFO_STREAK {
                 self.lifo_streak.set(streak + 1);
@@ -233,9 +272,7 @@ impl Worker {
                 threads.counters.steals.fetch_add(1, Relaxed);
                 return Some(ready);
             }
-            if slot.hog.load(Relaxed)
-                && let Some(ready) = slot.lifo.take()
-            {
+            if let Some(ready) = slot.lifo.take_from_hog() {
                 threads.counters.steals.fetch_add(1, Relaxed);
                 return Some(ready);
             }
@@ -250,6 +287,7 @@ impl Worker {
 
     fn look_at_the_clock(&self) {
         let now = self.shared.now();
+        self.short_turns.set(now - self.last_look.replace(now) < LOOK_EVERY * SHORT_TURN);
         if self.shared.timers.next().is_some_and(|at| at <= now) {
             self.shared.timers.fire(&self.shared, now);
         }
@@ -305,7 +343,7 @@ impl Worker {
     #[cold]
     fn retire(&self) {
         let (threads, slot) = (&*self.threads, self.slot());
-        while let Some(ready) = slot.lifo.take().or_else(|| self.queue.pop()) {
+        while let Some(ready) = self.lifo.take().or_else(|| self.queue.pop()) {
             threads.injector.push(ready);
         }
         threads.spares.lock().push(self.index);
@@ -313,6 +351,7 @@ impl Worker {
         while slot.wake.swap(0, SeqCst) == 0 {
             std::thread::park();
         }
+        self.lifo.revive();
         // Whoever gave us a place has counted us as searching.
         self.searching.set(true);
     }

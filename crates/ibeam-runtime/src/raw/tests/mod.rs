@@ -11,6 +11,7 @@ mod loom_call;
 mod loom_deadline;
 mod loom_idle;
 mod loom_life;
+mod loom_lifo;
 mod loom_mailbox;
 
 use std::task::{RawWaker, RawWakerVTable, Waker};
