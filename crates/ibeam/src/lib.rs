@@ -47,6 +47,7 @@
 //! | bare processes that are waited for | [`proc_lib`] |
 //! | restarting what crashes | [`supervisor`] |
 //! | children that come and go | [`dynamic_supervisor`] |
+//! | the same child several times, by key | [`partition_supervisor`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
 
@@ -58,6 +59,7 @@ extern crate self as ibeam;
 pub mod __private;
 pub mod dynamic_supervisor;
 pub mod gen_server;
+pub mod partition_supervisor;
 pub mod prelude;
 pub mod proc_lib;
 pub mod supervisor;
@@ -77,6 +79,8 @@ pub use ibeam_runtime::{
     SpawnError, TaggedDown, Target, Termination, Timeout, Timer, TimerFired, TrySendError, UndeliveredCounts,
     Value, Via, inline, metrics, process, sim,
 };
+#[doc(no_inline)]
+pub use partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
 #[doc(no_inline)]
 pub use supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,

@@ -7,6 +7,7 @@ pub use crate::gen_server::{
     Call, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply, ServerRef,
     StartError,
 };
+pub use crate::partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
 pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ibeam_runtime::{CallError, ExitReason, Name, Pid, Timeout};
+use ibeam_runtime::{CallError, ExitReason, Name, NameRegistry, Pid, Timeout};
 
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
 use super::server::{CountChildren, StartChild, Supervising, TerminateChild, WhichChild, WhichChildren};
@@ -118,6 +118,15 @@ impl DynamicSupervisorRef<AnyChild> {
         Self { server: ServerRef::named(name) }
     }
 
+    /// Whatever dynamic supervisor has this key in the registry, each time the handle is used.
+    ///
+    /// # Erlang/OTP
+    /// `{via, Module, Name}`.
+    #[must_use]
+    pub fn via<N: NameRegistry>(registry: &N, key: impl Into<N::Key>) -> Self {
+        Self::by_key(registry, key)
+    }
+
     /// Starts a child. A server that was started with `Type::child(args)` comes back as [`ServerRef`]; any other child as a
     /// [`StartedChild`].
     ///
@@ -168,6 +177,10 @@ impl<A: Clone + Send + Sync + 'static, C: DynamicChild> DynamicSupervisorRef<Tem
 impl<R: Recipe> DynamicSupervisorRef<R> {
     pub(super) fn new(server: ServerRef<Supervising<R>>) -> Self {
         Self { server }
+    }
+
+    pub(crate) fn by_key<N: NameRegistry>(registry: &N, key: impl Into<N::Key>) -> Self {
+        Self { server: ServerRef::via(registry, key) }
     }
 
     pub(super) fn with_pid(pid: Pid) -> Self {

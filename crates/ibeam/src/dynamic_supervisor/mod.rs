@@ -99,4 +99,5 @@ mod start;
 
 pub use dynamic_ref::{DynamicChildError, DynamicChildInfo, DynamicStartError, DynamicSupervisorRef};
 pub use recipe::{AnyChild, DynamicChild, Recipe, Template};
+pub(crate) use start::id_of;
 pub use start::{DynamicInit, DynamicSettings, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};

@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::{Name, Priority, Timeout, process};
+use ibeam_runtime::{Priority, Timeout, process};
 
 use super::dynamic_ref::DynamicSupervisorRef;
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
 use super::server::{Setup, Supervising};
-use crate::gen_server::{GenServer, Start, StartError};
+use crate::gen_server::{GenServer, ServerName, Start, StartError};
 use crate::supervisor::child_spec::StartFuture;
 use crate::supervisor::intensity::Limits;
 use crate::supervisor::{Backoff, ChildSpec, IntoChildSpec, Kind, SpecError};
@@ -25,7 +25,7 @@ use crate::supervisor::{Backoff, ChildSpec, IntoChildSpec, Kind, SpecError};
 #[derive(Clone, Debug)]
 #[must_use = "nothing is started before `start_link`"]
 pub struct DynamicSupervisor<R: Recipe = AnyChild> {
-    name: Option<Name>,
+    name: Option<ServerName>,
     flags: Flags,
     recipe: R,
 }
@@ -79,7 +79,7 @@ impl Flags {
 
 impl DynamicSupervisor {
     /// A dynamic supervisor with a name. At most 3 restarts in 5 s, any number of children.
-    pub fn new(name: impl Into<Name>) -> Self {
+    pub fn new(name: impl Into<ServerName>) -> Self {
         Self { name: Some(name.into()), ..Self::spec() }
     }
 
@@ -107,7 +107,7 @@ impl DynamicSupervisor {
 
 impl<R: Recipe> DynamicSupervisor<R> {
     /// Registers the supervisor under a name.
-    pub fn name(mut self, name: impl Into<Name>) -> Self {
+    pub fn name(mut self, name: impl Into<ServerName>) -> Self {
         self.name = Some(name.into());
         self
     }
@@ -177,7 +177,7 @@ impl<R: Recipe> DynamicSupervisor<R> {
     /// Elixir's `DynamicSupervisor.child_spec/1`.
     pub fn child(self) -> ChildSpec {
         let module = self.flags.module;
-        let id = self.name.as_ref().map_or("DynamicSupervisor", Name::as_str).to_owned();
+        let id = self.name.as_ref().map_or_else(|| "DynamicSupervisor".to_owned(), id_of);
         start_as_child(id, module, move || self.clone().start_link())
     }
 }
@@ -186,6 +186,14 @@ impl<R: Recipe> DynamicSupervisor<R> {
 impl<R: Recipe> IntoChildSpec for DynamicSupervisor<R> {
     fn into_child_spec(self) -> ChildSpec {
         self.child()
+    }
+}
+
+/// What a child with this name is called within its supervisor.
+pub(crate) fn id_of(name: &ServerName) -> String {
+    match name {
+        ServerName::Local(name) => name.as_str().to_owned(),
+        ServerName::Via(via) => via.to_string(),
     }
 }
 
@@ -296,7 +304,7 @@ impl<R: Recipe> From<DynamicSupervisor<R>> for DynamicInit<R> {
 #[must_use = "nothing is started until it is awaited"]
 pub struct StartDynamicSupervisor<R: Recipe> {
     setup: Setup<R>,
-    name: Option<Name>,
+    name: Option<ServerName>,
     link: bool,
     timeout: Timeout,
     priority: Priority,
@@ -308,7 +316,7 @@ impl<R: Recipe> StartDynamicSupervisor<R> {
         Self::with(Setup::Ready(flags, recipe), name, link)
     }
 
-    fn with(setup: Setup<R>, name: Option<Name>, link: bool) -> Self {
+    fn with(setup: Setup<R>, name: Option<ServerName>, link: bool) -> Self {
         Self { setup, name, link, timeout: Timeout::Infinity, priority: Priority::default() }
     }
 
@@ -331,7 +339,7 @@ impl<R: Recipe> StartDynamicSupervisor<R> {
     }
 
     /// Registers the supervisor under a name.
-    pub fn name(mut self, name: impl Into<Name>) -> Self {
+    pub fn name(mut self, name: impl Into<ServerName>) -> Self {
         self.name = Some(name.into());
         self
     }

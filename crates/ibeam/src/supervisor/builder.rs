@@ -43,6 +43,11 @@ impl Supervisor {
         }
     }
 
+    pub(crate) fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
     /// How many restarts within how long are not too many. Default: 3 in 5 s. The time must be longer than 0 s.
     ///
     /// A restart of several children, as of [`Strategy::OneForAll`], counts once. With 0 the first exit that asks for a restart ends
