@@ -73,8 +73,8 @@ struct State {
 
 /// Handles message after message.
 ///
-/// Not an `async fn`, which would keep its arguments twice; and no match is under way while a handler waits, for its subject
-/// would be kept.
+/// No match is under way while a handler waits, for its subject would be kept.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 fn serve<S: GenServer>(
     server: &mut S,
     state: &mut State,
