@@ -76,7 +76,7 @@
 //! | `handle_call` returns | |
 //! |---|---|
 //! | [`Reply::now`] | The caller has its reply before anything else happens. |
-//! | [`Reply::later`] | The caller waits on; whoever has the [`CallFrom`](crate::CallFrom) replies, from any process or task. |
+//! | [`Reply::later`] | The caller waits on; whoever has the [`CallFrom`] replies, from any process or task. |
 //! | either with `.next(…)`, `.timeout(…)`, `.hibernate()`, `.then(…)`, `.stop(…)` | The reply goes first, then this happens. |
 //!
 //! | every callback but `init` and `terminate` returns | |
