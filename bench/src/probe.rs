@@ -85,11 +85,23 @@ pub(crate) fn cache_line_ping_pong() -> PingPong {
 /// # Panics
 /// Where there is no `/proc`: the memory figures exist on Linux only.
 pub(crate) fn resident_bytes() -> u64 {
+    status_bytes("VmRSS:")
+}
+
+/// The most that it ever was.
+///
+/// # Panics
+/// As [`resident_bytes`].
+pub(crate) fn peak_resident_bytes() -> u64 {
+    status_bytes("VmHWM:")
+}
+
+fn status_bytes(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux's /proc is mounted");
     let kilobytes = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
-        .expect("/proc/self/status has a VmRSS line in kB");
+        .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+        .expect("/proc/self/status has such a line, in kB");
     kilobytes * 1024
 }
 
@@ -109,6 +121,8 @@ mod tests {
         let block = vec![1_u8; 64 << 20];
         let after = resident_bytes();
         assert!(after - before > 60 << 20, "{before} to {after} for {} bytes", block.len());
+        drop(block);
+        assert!(peak_resident_bytes() >= after);
     }
 
     #[test]

@@ -44,6 +44,10 @@ pub(crate) enum Workload {
     IdleCpu,
     /// One supervised server is told to panic, starts again and replies, 20,000 times
     Restart,
+    /// 100,000 children of one dynamic supervisor, started one after the other, then terminated one after the other
+    Children,
+    /// A million children of one dynamic supervisor, started one after the other and stopped with it
+    ChildrenMillion,
 }
 
 pub(crate) const WORKERS: usize = 2;
@@ -79,6 +83,8 @@ pub(crate) const FAIR_PERIOD: Duration = Duration::from_millis(10);
 pub(crate) const HOGS: u64 = 4;
 pub(crate) const HOG_TIME: Duration = Duration::from_secs(3);
 pub(crate) const RESTARTS: u64 = 20_000;
+pub(crate) const CHILDREN: u64 = 100_000;
+pub(crate) const CHILDREN_MILLION: u64 = 1_000_000;
 pub(crate) const IDLE_WATCH: Duration = Duration::from_secs(5);
 
 /// The sum of 0, 1, … `n` − 1: what a server holds that was sent each once.
@@ -202,6 +208,23 @@ impl Workload {
             // 200,000 cycles per second.
             Workload::Restart => {
                 const { &[figure("crash to reply of the next one", Nanoseconds, Floor::AtMost(5_000.0))] }
+            }
+            Workload::Children => {
+                const {
+                    &[
+                        figure("start_child, 100,000 in turn", Nanoseconds, Floor::AtMost(800.0)),
+                        figure("terminate_child, 100,000 in turn", Nanoseconds, Floor::AtMost(500.0)),
+                    ]
+                }
+            }
+            Workload::ChildrenMillion => {
+                const {
+                    &[
+                        figure("a million children, start_child", Nanoseconds, Floor::None),
+                        figure("a million children, stop", Nanoseconds, Floor::None),
+                        figure("a million children, peak each", Bytes, Floor::AtMost(600.0)),
+                    ]
+                }
             }
         }
     }

@@ -44,6 +44,8 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Fairness => runtime.block_on(fairness()),
         Workload::IdleCpu => idle_cpu(&runtime),
         Workload::Restart => runtime.block_on(restart()),
+        Workload::Children => runtime.block_on(children()),
+        Workload::ChildrenMillion => runtime.block_on(children_million()),
     }
 }
 
@@ -399,7 +401,8 @@ static REPORTS: AtomicU64 = AtomicU64::new(0);
 
 impl Subscriber for Reports {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() == Level::ERROR
+        // The runtime asks whether anybody listens, which is neither a span nor an event.
+        !metadata.is_span() && *metadata.level() == Level::ERROR
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> Id {
@@ -470,6 +473,79 @@ async fn restart() -> Result<Vec<f64>, Wrong> {
     }
     let elapsed = start.elapsed();
     equal("crash reports", REPORTS.load(Ordering::Relaxed), WARM_UP + RESTARTS)?;
-    supervisor.stop(ExitReason::Shutdown, CALL_TIMEOUT).await.map_err(failed)?;
+    supervisor.stop(ExitReason::Normal, CALL_TIMEOUT).await.map_err(failed)?;
     Ok(vec![ns_each(elapsed, RESTARTS)])
+}
+
+/// A server that says at its end what it held.
+struct Child {
+    state: u64,
+}
+
+#[gen_server]
+impl Child {
+    async fn init(state: u64) -> Init<Self> {
+        Init::ok(Child { state })
+    }
+
+    #[call]
+    async fn held(&mut self) -> u64 {
+        self.state
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        HELD.fetch_add(self.state, Ordering::Relaxed);
+    }
+}
+
+/// Starts so many, each when the one before it has started; how long that took.
+async fn start_children(
+    supervisor: &DynamicSupervisorRef,
+    count: u64,
+    mut started: impl FnMut(Pid),
+) -> Result<Duration, Wrong> {
+    let start = Instant::now();
+    for i in 0..count {
+        let child = supervisor.start_child(Child::child(i).restart(Restart::Temporary)).await;
+        let child = child.map_err(|error| Wrong::failed("start_child", error))?;
+        started(child.pid().ok_or_else(|| Wrong::failed("start_child", "no pid"))?);
+    }
+    let elapsed = start.elapsed();
+    let counts = supervisor.count_children().await.map_err(failed)?;
+    equal("children", counts.active as u64, count)?;
+    Ok(elapsed)
+}
+
+async fn start_supervisor() -> Result<DynamicSupervisorRef, Wrong> {
+    DynamicSupervisor::spec().start_link().await.map_err(|error| Wrong::failed("start", error))
+}
+
+async fn children() -> Result<Vec<f64>, Wrong> {
+    let supervisor = start_supervisor().await?;
+    let mut pids = Vec::with_capacity(CHILDREN as usize);
+    let starting = start_children(&supervisor, CHILDREN, |pid| pids.push(pid)).await?;
+    let last = ServerRef::<Child>::of(pids[pids.len() - 1]);
+    equal("reply", last.held().await.map_err(failed)?, CHILDREN - 1)?;
+    let start = Instant::now();
+    for pid in pids {
+        supervisor.terminate_child(pid).await.map_err(|error| Wrong::failed("terminate_child", error))?;
+    }
+    let stopping = start.elapsed();
+    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(CHILDREN))?;
+    Ok(vec![ns_each(starting, CHILDREN), ns_each(stopping, CHILDREN)])
+}
+
+async fn children_million() -> Result<Vec<f64>, Wrong> {
+    let supervisor = start_supervisor().await?;
+    let before = probe::resident_bytes();
+    let starting = start_children(&supervisor, CHILDREN_MILLION, drop).await?;
+    let start = Instant::now();
+    supervisor.stop(ExitReason::Normal, Timeout::Infinity).await.map_err(failed)?;
+    let stopping = start.elapsed();
+    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(CHILDREN_MILLION))?;
+    let bytes = probe::peak_resident_bytes() - before;
+    let each = bytes as f64 / CHILDREN_MILLION as f64;
+    Ok(vec![ns_each(starting, CHILDREN_MILLION), ns_each(stopping, CHILDREN_MILLION), each])
 }

@@ -3,6 +3,7 @@
 //! It is the yardstick, so nothing here is slower than it has to be: no boxing, no locks, no join handle where a counter
 //! does. The runtime is `multi_thread` with two workers, the clients run on them and not on the main thread.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Fairness => on_worker(&runtime, fairness()),
         Workload::IdleCpu => idle_cpu(&runtime),
         Workload::Restart => on_worker(&runtime, restart()),
+        Workload::Children => on_worker(&runtime, children()),
+        Workload::ChildrenMillion => on_worker(&runtime, children_million()),
     }
 }
 
@@ -445,4 +448,73 @@ async fn restart() -> Result<Vec<f64>, Wrong> {
         equal("reply", answer.await, Ok(i))?;
     }
     Ok(vec![ns_each(start.elapsed(), RESTARTS)])
+}
+
+/// Says at its end, however it comes, what a child held.
+struct Held(u64);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.fetch_add(self.0, Ordering::Relaxed);
+    }
+}
+
+type Children = HashMap<u64, (Server, JoinHandle<u64>)>;
+
+/// A server among others, by its number. Returns when it runs.
+async fn start_child(children: &mut Children, number: u64) -> Result<(), Wrong> {
+    let (server, mut mailbox) = mpsc::unbounded_channel();
+    let (starts, started) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let held = Held(number);
+        let _ = starts.send(());
+        serve(held.0, &mut mailbox).await
+    });
+    started.await.map_err(|error| Wrong::failed("start", error))?;
+    children.insert(number, (server, task));
+    Ok(())
+}
+
+async fn start_children(count: u64) -> Result<(Children, Duration), Wrong> {
+    let mut children = Children::new();
+    let start = Instant::now();
+    for number in 0..count {
+        start_child(&mut children, number).await?;
+    }
+    Ok((children, start.elapsed()))
+}
+
+/// Ends a child and waits for its end.
+async fn ended(task: JoinHandle<u64>) -> Result<(), Wrong> {
+    task.abort();
+    equal("aborted", task.await.is_err_and(|error| error.is_cancelled()), true)
+}
+
+async fn children() -> Result<Vec<f64>, Wrong> {
+    let (mut children, starting) = start_children(CHILDREN).await?;
+    equal("reply", add(&children[&(CHILDREN - 1)].0, 0).await?, CHILDREN - 1)?;
+    let start = Instant::now();
+    for number in 0..CHILDREN {
+        let (_server, task) = children.remove(&number).ok_or_else(|| Wrong::failed("child", "not there"))?;
+        ended(task).await?;
+    }
+    let stopping = start.elapsed();
+    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(CHILDREN))?;
+    Ok(vec![ns_each(starting, CHILDREN), ns_each(stopping, CHILDREN)])
+}
+
+async fn children_million() -> Result<Vec<f64>, Wrong> {
+    let before = probe::resident_bytes();
+    let (children, starting) = start_children(CHILDREN_MILLION).await?;
+    let start = Instant::now();
+    // All are told before the first is waited for.
+    children.values().for_each(|(_, task)| task.abort());
+    for (_server, task) in children.into_values() {
+        ended(task).await?;
+    }
+    let stopping = start.elapsed();
+    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(CHILDREN_MILLION))?;
+    let bytes = probe::peak_resident_bytes() - before;
+    let each = bytes as f64 / CHILDREN_MILLION as f64;
+    Ok(vec![ns_each(starting, CHILDREN_MILLION), ns_each(stopping, CHILDREN_MILLION), each])
 }
