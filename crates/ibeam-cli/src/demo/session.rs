@@ -78,6 +78,11 @@ impl Session {
         }
     }
 
+    /// Its number in CLIENT LIST.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Handles a request: puts shard requests and known replies into `plan` (or, if it is empty, known replies right
     /// into `output`) and says what else must be done. `now_ms` is the server's wall clock.
     ///

@@ -47,7 +47,6 @@ const MESSAGES_AT_ONCE: usize = 256;
 /// idle clients, what is rarely awaited is boxed, and the read buffer is borrowed ([`buffers`]).
 pub(super) struct Connection {
     stream: TcpStream,
-    id: u64,
     input: BytesMut,
     decoder: Decoder,
     session: Session,
@@ -98,7 +97,6 @@ impl Connection {
         let session = Session::new(id, peer.to_string(), context.address.to_string(), now_ms());
         Self {
             stream,
-            id,
             input: BytesMut::new(),
             decoder: Decoder::new(context.options.limits()),
             session,
@@ -214,7 +212,7 @@ impl Connection {
         }
         let limit = self.context.options.pubsub_buffer.0;
         if self.session.is_subscribed() && self.output.remaining() > limit {
-            tracing::warn!(connection = self.id, "a subscriber that does not read is disconnected");
+            tracing::warn!(connection = self.session.id(), "a subscriber that does not read is disconnected");
             return Err(End::Lost);
         }
         Ok(())
@@ -367,8 +365,8 @@ impl Connection {
                 }
             },
             Effect::Crash(CrashTarget::Connection(id)) => {
-                let id = id.unwrap_or(self.id);
-                assert!(id != self.id, "DEBUG CRASH connection {id}");
+                let id = id.unwrap_or(self.session.id());
+                assert!(id != self.session.id(), "DEBUG CRASH connection {id}");
                 match process::whereis(Context::connection_name(id)) {
                     Some(pid) => {
                         pid.send(Crash);
@@ -416,7 +414,7 @@ impl Connection {
             Err(message) => message,
         };
         if message.is::<Crash>() {
-            panic!("DEBUG CRASH connection {}", self.id);
+            panic!("DEBUG CRASH connection {}", self.session.id());
         }
         if message.is::<Exit>() {
             return Err(End::Stop);
@@ -425,7 +423,7 @@ impl Connection {
             Ok(down) => {
                 self.hub.take_if(|(_, monitor)| *monitor == down.monitor);
             }
-            Err(message) => tracing::warn!(connection = self.id, ?message, "unexpected message"),
+            Err(message) => tracing::warn!(connection = self.session.id(), ?message, "unexpected message"),
         }
         Ok(())
     }
@@ -459,7 +457,10 @@ impl Connection {
                 }
             }
             if process::now() >= give_up {
-                tracing::warn!(connection = self.id, "disconnected: there is no hub for its subscriptions");
+                tracing::warn!(
+                    connection = self.session.id(),
+                    "disconnected: there is no hub for its subscriptions"
+                );
                 return Err(End::Lost);
             }
             process::sleep(RESTART_LOOK).await;
