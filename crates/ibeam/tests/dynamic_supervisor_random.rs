@@ -204,7 +204,11 @@ async fn run(seed: u64, world: Shared) {
                     }
                     let monitor = process::monitor(pid);
                     let crash = reason != ExitReason::Normal;
-                    if reason == ExitReason::Kill { process::kill(pid) } else { pid.send(reason) }
+                    if reason == ExitReason::Kill {
+                        process::kill(pid)
+                    } else {
+                        pid.send(reason)
+                    }
                     receive! { Down { monitor: gone, .. } if gone == monitor => {} }
                     match restart {
                         Restart::Permanent => {}
@@ -228,12 +232,18 @@ async fn run(seed: u64, world: Shared) {
 
 /// Nothing moves: do supervisor, model and world agree?
 async fn agree(
-    supervisor: &DynamicSupervisorRef<ibeam::dynamic_supervisor::Template<(u64, Restart, Shutdown, bool), ibeam::supervisor::ServerChild<Child>>>,
+    supervisor: &DynamicSupervisorRef<
+        ibeam::dynamic_supervisor::Template<
+            (u64, Restart, Shutdown, bool),
+            ibeam::supervisor::ServerChild<Child>,
+        >,
+    >,
     world: &Shared,
     model: &mut BTreeMap<u64, Known>,
 ) {
     let counts = supervisor.count_children().await.unwrap();
-    let mut listed: Vec<_> = supervisor.which_children().await.unwrap().iter().map(|child| child.pid).collect();
+    let mut listed: Vec<_> =
+        supervisor.which_children().await.unwrap().iter().map(|child| child.pid).collect();
     let world = world.lock().unwrap();
     assert_eq!(world.twice, None, "two processes of one child at once");
     let mut expected = Vec::new();

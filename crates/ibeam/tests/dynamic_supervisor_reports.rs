@@ -46,10 +46,7 @@ fn dsup_031_a_child_that_does_not_stop_as_asked() {
         let told = told.map(|field| &report.fields[field]);
         assert_eq!(told[0], "rooms");
         assert_eq!(told[2..], ["permanent", "5s", "worker", "Room"]);
-        assert_eq!(
-            &report.fields["message"],
-            format!("Room {child} did not stop as asked: {}", told[1])
-        );
+        assert_eq!(&report.fields["message"], format!("Room {child} did not stop as asked: {}", told[1]));
     });
 }
 

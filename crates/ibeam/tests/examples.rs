@@ -24,6 +24,11 @@ fn supervision_tree() {
 }
 
 #[test]
+fn rooms() {
+    check("rooms");
+}
+
+#[test]
 fn processes() {
     check("processes");
 }

@@ -184,8 +184,10 @@ fn psup_015_supervisors_are_counted() {
 #[test]
 fn a_handle_outlives_the_restart_of_its_partition_and_of_the_supervisor() {
     on_every_driver(|| async {
-        let keepers = PartitionSupervisor::with_arguments("keepers", |partition| Keeper::child(partition as u64));
-        let top = Supervisor::new(Strategy::OneForOne).child(keepers.partitions(3)).start_link().await.unwrap();
+        let keepers =
+            PartitionSupervisor::with_arguments("keepers", |partition| Keeper::child(partition as u64));
+        let top =
+            Supervisor::new(Strategy::OneForOne).child(keepers.partitions(3)).start_link().await.unwrap();
         let keepers = Keepers::named("keepers");
         let keeper = keepers.key(5);
         keeper.set(100).await.unwrap();

@@ -13,8 +13,15 @@ use std::process::Command;
 const PENDING: &[&str] = &[];
 
 /// The ids that the table has: prefix, how many, digits.
-const CONFORMANCE: [(&str, usize, usize); 5] =
-    [("PROC", 27, 3), ("OTP-PS", 52, 2), ("OTP-TM", 21, 2), ("SUP", 23, 3), ("OTP-SV", 44, 2)];
+const CONFORMANCE: [(&str, usize, usize); 7] = [
+    ("PROC", 27, 3),
+    ("OTP-PS", 52, 2),
+    ("OTP-TM", 21, 2),
+    ("SUP", 23, 3),
+    ("OTP-SV", 44, 2),
+    ("DSUP", 33, 3),
+    ("PSUP", 15, 3),
+];
 
 #[test]
 fn readme_has_the_two_commands() {

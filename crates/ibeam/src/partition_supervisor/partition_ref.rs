@@ -9,9 +9,7 @@ use ibeam_runtime::{CallError, Destination, ExitReason, NameRegistry, Pid, Timeo
 use super::routing::{Route, Router};
 use super::start::Partition;
 use crate::gen_server::{ServerName, StartError};
-use crate::supervisor::{
-    ChildCounts, ChildError, ChildSpec, Kind, RestartChildError, SupervisorRef,
-};
+use crate::supervisor::{ChildCounts, ChildError, ChildSpec, Kind, RestartChildError, SupervisorRef};
 
 /// A partition supervisor, by name. Cheap to clone; the name is resolved at each use, so such a handle outlives restarts.
 ///

@@ -12,7 +12,7 @@ use ibeam_runtime::{Destination, ExitReason, NameRegistry, metrics};
 
 use super::partition_ref::PartitionSupervisorRef;
 use super::routing::{Open, Table};
-use crate::dynamic_supervisor::{id_of, DynamicSupervisor, DynamicSupervisorRef, Recipe};
+use crate::dynamic_supervisor::{DynamicSupervisor, DynamicSupervisorRef, Recipe, id_of};
 use crate::gen_server::{GenServer, ServerName, ServerRef, StartError};
 use crate::supervisor::child_spec::StartFuture;
 use crate::supervisor::{
