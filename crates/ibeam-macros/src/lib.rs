@@ -175,6 +175,7 @@ pub fn receive(input: TokenStream) -> TokenStream {
 /// | `fn handle_timeout(&mut self)`, or `-> Next` | optional; no message came in the time that was asked for |
 /// | `fn handle_continue(&mut self, step: Continue)`, or `-> Next` | optional; runs before the next message |
 /// | `fn terminate(&mut self, reason: &ExitReason)` | optional; the server ends |
+/// | `fn format_status(&self, status: &mut ServerStatus)` | optional, not async; what reports show |
 /// | any other | the type's own; `start` or `start_link` among them replaces the generated one |
 ///
 /// - `Reply<R>`, `CallFrom<R>` and `Next` are told by their last name, so `ibeam::Reply<R>` is fine and an alias is not.

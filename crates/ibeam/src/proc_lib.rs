@@ -2,7 +2,7 @@
 //!
 //! # When to use it, and when not
 //! For a process with a loop of its own, whose starter, a supervisor for instance, has to know that it runs. What answers requests is a
-//! [GenServer](crate::gen_server); what nobody waits for is [`process::spawn`](crate::process::spawn)ed.
+//! [GenServer](mod@crate::gen_server); what nobody waits for is [spawned](crate::process::spawn).
 //!
 //! ```
 //! use ibeam::prelude::*;

@@ -14,6 +14,11 @@ fn counter() {
 }
 
 #[test]
+fn kitchen() {
+    check("kitchen");
+}
+
+#[test]
 fn supervised() {
     check("supervised");
 }

@@ -13,7 +13,7 @@ use std::process::Command;
 const PENDING: &[&str] = &[];
 
 /// The ids that the table has: prefix, how many, digits.
-const CONFORMANCE: [(&str, usize, usize); 7] = [
+const CONFORMANCE: [(&str, usize, usize); 10] = [
     ("PROC", 27, 3),
     ("OTP-PS", 52, 2),
     ("OTP-TM", 21, 2),
@@ -21,6 +21,10 @@ const CONFORMANCE: [(&str, usize, usize); 7] = [
     ("OTP-SV", 44, 2),
     ("DSUP", 33, 3),
     ("PSUP", 15, 3),
+    ("GSV", 21, 3),
+    ("OTP-GS", 42, 2),
+    ("OTP-PL", 17, 2),
+];
 ];
 
 #[test]

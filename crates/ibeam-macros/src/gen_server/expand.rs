@@ -269,6 +269,12 @@ fn callback(callback: &Callback) -> TokenStream {
         CallbackKind::Terminate => (quote!(, reason: &::ibeam::ExitReason), quote!(, reason)),
         CallbackKind::HandleContinue => (quote!(, step: ::ibeam::Continue), quote!(, step)),
         CallbackKind::HandleTimeout => (quote!(), quote!()),
+        CallbackKind::FormatStatus => {
+            return quote_spanned! {at(name)=>
+                #(#cfgs)*
+                fn #name(&self, status: &mut ::ibeam::gen_server::ServerStatus) { Self::#name(self, status); }
+            };
+        }
         CallbackKind::HandleInfo => (quote!(, message: ::ibeam::Message), quote!(, message)),
     };
     let call = quote_spanned!(at(name)=> Self::#name(self #arg) #wait);

@@ -104,6 +104,7 @@ pub(super) enum CallbackKind {
     HandleContinue,
     HandleTimeout,
     HandleInfo,
+    FormatStatus,
 }
 
 impl CallbackKind {
@@ -113,6 +114,7 @@ impl CallbackKind {
             ("handle_continue", Self::HandleContinue),
             ("handle_timeout", Self::HandleTimeout),
             ("handle_info", Self::HandleInfo),
+            ("format_status", Self::FormatStatus),
         ]
         .into_iter()
         .find_map(|(known, kind)| (name == known).then_some(kind))
@@ -122,6 +124,7 @@ impl CallbackKind {
     fn usage(self) -> &'static str {
         match self {
             Self::Terminate => "terminate(&mut self, reason: &ExitReason)",
+            Self::FormatStatus => "format_status(&self, status: &mut ServerStatus)",
             Self::HandleContinue => "handle_continue(&mut self, step: Continue)",
             Self::HandleTimeout => "handle_timeout(&mut self)",
             Self::HandleInfo => "handle_info(&mut self, message: Message)",
@@ -440,11 +443,20 @@ fn callback(kind: CallbackKind, function: &ImplItemFn) -> syn::Result<Callback> 
     if count != expected {
         return Err(Error::new_spanned(&signature.inputs, format!("expected `fn {usage}`")));
     }
+    // What reports on a server must not wait for anything, nor change what it reports on.
+    let exclusive = matches!(
+        signature.inputs.first(),
+        Some(FnArg::Receiver(receiver)) if matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
+    );
+    if kind == CallbackKind::FormatStatus && (exclusive || signature.asyncness.is_some()) {
+        return Err(Error::new_spanned(signature, format!("expected `fn {usage}`")));
+    }
+    let says_next = !matches!(kind, CallbackKind::Terminate | CallbackKind::FormatStatus);
     let next = match returned(&signature.output) {
         None => false,
-        Some(ty) if kind != CallbackKind::Terminate && named(ty, "Next").is_some() => true,
+        Some(ty) if says_next && named(ty, "Next").is_some() => true,
         Some(ty) => {
-            let returns = if kind == CallbackKind::Terminate { "nothing" } else { "nothing or `Next`" };
+            let returns = if says_next { "nothing or `Next`" } else { "nothing" };
             return Err(Error::new_spanned(ty, format!("`{}` returns {returns}", signature.ident)));
         }
     };

@@ -589,3 +589,18 @@ fn a_mark_without_gen_server_is_an_error() {
     assert!(text.starts_with("fn a (& mut self) { }"), "{text}");
     assert!(text.contains("`#[call]` marks a function of an impl block with `#[gen_server]`"), "{text}");
 }
+
+#[test]
+fn format_status_looks_and_does_not_wait() {
+    let items = server("fn format_status(&self, s: &mut ServerStatus) {}");
+    check_holds(
+        implementation(&items, "GenServer"),
+        "fn format_status(&self, status: &mut ::ibeam::gen_server::ServerStatus) { Self::format_status(self, status); }",
+    );
+    let usage = "expected `fn format_status(&self, status: &mut ServerStatus)`";
+    check_errors("async fn format_status(&self, s: &mut ServerStatus) {}", &[usage]);
+    check_errors("fn format_status(&mut self, s: &mut ServerStatus) {}", &[usage]);
+    check_errors("fn format_status(&self) {}", &[usage]);
+    let nothing = "`format_status` returns nothing";
+    check_errors("fn format_status(&self, s: &mut ServerStatus) -> Next { n() }", &[nothing]);
+}

@@ -9,7 +9,7 @@ use ibeam_runtime::__private::Meta;
 use ibeam_runtime::process::{self, Key};
 use ibeam_runtime::{CallError, CallFrom, Destination, ExitReason, Message, Timeout};
 
-use super::{GenServer, HandleCall, HandleCast, HandleInfo, Next};
+use super::{GenServer, HandleCall, HandleCast, HandleInfo, Next, Reply};
 
 /// The handler that travels with a request: boxed per message, which a match of the macro's is not.
 pub struct Handler<S>(pub(crate) HandlerFn<S>, pub(crate) Sent);
@@ -39,6 +39,32 @@ impl<S: HandleCall<Q>, Q: Send + 'static> Meta for CallMeta<S, Q> {
         },
         Sent::Call,
     ));
+}
+
+/// A request that nobody can make: every server handles it, in name. With one more handler than the server's own there is never just one,
+/// which rustc would take for the one that is meant, and complain about the request instead of the missing handler.
+pub enum NoRequest {}
+
+#[diagnostic::do_not_recommend]
+impl<S: GenServer> HandleCall<NoRequest> for S {
+    type Reply = NoRequest;
+    async fn handle_call(&mut self, request: NoRequest, _: CallFrom<NoRequest>) -> Reply<NoRequest> {
+        match request {}
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: GenServer> HandleCast<NoRequest> for S {
+    async fn handle_cast(&mut self, request: NoRequest) -> Next {
+        match request {}
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: GenServer> HandleInfo<NoRequest> for S {
+    async fn handle_info(&mut self, message: NoRequest) -> Next {
+        match message {}
+    }
 }
 
 /// What is attached to a cast of a `Q` for an `S`.

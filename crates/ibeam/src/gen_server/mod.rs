@@ -59,7 +59,61 @@
 //! | the parent exits, and the server traps exits | yes | the parent's reason |
 //! | [`ServerRef::stop`] | yes | its reason |
 //! | an exit signal, not trapped | no | its reason |
-//! | `init` stops, panics or ignores | no | its reason; normal when it ignores |
+//! | `init` stops, panics, fails or ignores | no | its reason; normal when it fails with [`Init::error`] or ignores |
+//!
+//! The parent is who started the server with a link. It is told from others that the server is linked to: their exits, trapped, are
+//! messages for [`handle_info`](GenServer::handle_info).
+//!
+//! # What the outcomes of callbacks do
+//! | `init` returns | |
+//! |---|---|
+//! | [`Init::ok`] | The server runs, and the start succeeds. |
+//! | `.timeout(t)`, `.hibernate()`, `.then(work)`, `.next(next)` | It runs, and this comes before its first message: as below. |
+//! | [`Init::ignore`] | The start gives [`StartError::Ignored`], and a supervisor keeps the child without a process. |
+//! | [`Init::stop`] | The start fails with this reason, and so does the process: who is linked to it hears of it. |
+//! | [`Init::error`] | The start fails with this reason, but the process ends normally. |
+//!
+//! | `handle_call` returns | |
+//! |---|---|
+//! | [`Reply::now`] | The caller has its reply before anything else happens. |
+//! | [`Reply::later`] | The caller waits on; whoever has the [`CallFrom`] replies, from any process or task. |
+//! | either with `.next(…)`, `.timeout(…)`, `.hibernate()`, `.then(…)`, `.stop(…)` | The reply goes first, then this happens. |
+//!
+//! | every callback but `init` and `terminate` returns | |
+//! |---|---|
+//! | [`Next::go_on`] | The server waits for the next message. |
+//! | [`Next::timeout`], [`Next::timeout_at`] | The same; if none has come by then, [`handle_timeout`](GenServer::handle_timeout) runs. |
+//! | [`Next::hibernate`], [`Next::hibernate_for`] | It gives memory back while it waits; with a limit or without. |
+//! | [`Next::then`] | [`handle_continue`](GenServer::handle_continue) runs at once, before any message. |
+//! | [`Next::stop`] | `terminate` runs, and the process exits with this reason. |
+//!
+//! # Names
+//! A server is started under a name with [`Start::name`]: a text is a name of its runtime, and [`NameRegistry::via`] gives a name in any
+//! registry, the program's own included. [`ServerRef::named`] and [`ServerRef::via`] are looked up at each use. Who starts a server under a
+//! name that is taken is told by whom: [`StartError::AlreadyStarted`].
+//!
+//! # What a restart does to messages and calls
+//! One rule: **what a server leaves in its mailbox is not delivered, to nobody.** Messages and casts are dropped and counted
+//! ([`UndeliveredCounts::left_at_death`]). Calls, those that it had begun too, end at once with the reason for which it
+//! exited: [`CallError::Exited`]. The next server under the same name begins with an empty mailbox.
+//!
+//! While nobody has the name a call fails with [`CallError::NoProc`]; nothing was sent, so it can be tried again. A call
+//! that says [`wait_for_name`](crate::process::Call::wait_for_name) waits for the next server of that name, up to its timeout. It is sent once:
+//! a server that ends after it took the request ends the call.
+//!
+//! # Many requests at once
+//! [`send_request`] sends the request of a call and returns at once. The response is received, waited for, or recognised among
+//! the messages of the mailbox ([`RequestId`]); [`RequestIds`] does this for many requests, each with a label.
+//!
+//! # When it crashes
+//! A server that ends with an abnormal reason says so through `tracing`, under the target `ibeam::gen_server`: its type, name and label,
+//! the reason, the last message and who waits for its reply, and the state, as [`format_status`](GenServer::format_status) shows them. The
+//! report of its process (`ibeam::crash`) follows. A message that no handler takes is logged there too, and dropped.
+//!
+//! [`NameRegistry::via`]: crate::NameRegistry::via
+//! [`UndeliveredCounts::left_at_death`]: crate::UndeliveredCounts::left_at_death
+//! [`CallError::Exited`]: crate::CallError::Exited
+//! [`CallError::NoProc`]: crate::CallError::NoProc
 
 mod dispatch;
 mod enter;

@@ -71,10 +71,19 @@ struct State {
     last: Option<Described>,
 }
 
+impl State {
+    /// By value: what is borrowed before a wait is kept during it.
+    #[inline(always)]
+    fn note(&mut self, message: Message) -> Message {
+        self.last = Some(message.described());
+        message
+    }
+}
+
 /// Handles message after message.
 ///
-/// Not an `async fn`, which would keep its arguments twice; and no match is under way while a handler waits, for its subject
-/// would be kept.
+/// No match is under way while a handler waits, for its subject would be kept.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 fn serve<S: GenServer>(
     server: &mut S,
     state: &mut State,
@@ -95,8 +104,7 @@ fn serve<S: GenServer>(
                 Ok(message) => message,
                 Err(reason) => return reason,
             };
-            state.last = Some(message.described());
-            state.rare = match server.dispatch(message).await {
+            state.rare = match server.dispatch(state.note(message)).await {
                 Next(NextKind::GoOn) => None,
                 Next(NextKind::Stop(reason)) => return reason,
                 next => Some(Box::new(next)),

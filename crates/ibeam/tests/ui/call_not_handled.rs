@@ -22,7 +22,6 @@ impl Counter {
     #[info]
     async fn tick(&mut self, _: u8) {}
 
-    // With a single handler of a kind rustc takes its type for the expected one, and speaks of that.
     #[call]
     async fn add(&mut self, by: u64) -> u64 {
         by
