@@ -22,13 +22,13 @@ use ibeam::prelude::*;
 
 /// A room. Its guests are gone when it crashes; the room itself comes back.
 struct Room {
-    name: &'static str,
+    name: String,
     guests: u64,
 }
 
 #[gen_server]
 impl Room {
-    async fn init(name: &'static str) -> Init<Self> {
+    async fn init(name: String) -> Init<Self> {
         Init::ok(Room { name, guests: 0 })
     }
 
@@ -45,11 +45,11 @@ async fn main() -> Result<(), ExitReason> {
     // Each partition is a dynamic supervisor whose children are rooms, known by their names.
     let supervisor = DynamicSupervisor::spec()
         .max_children(1_000)
-        .template(|name| Room::child(name).name(name).restart(Restart::Transient));
+        .template(|name: String| Room::child(name.clone()).name(name).restart(Restart::Transient));
     let rooms = PartitionSupervisor::new("rooms", supervisor).partitions(4).start_link().await?;
 
     for name in ["lounge", "kitchen", "attic", "cellar", "study", "hall"] {
-        rooms.key(name).start_child(name).await?;
+        rooms.key(name).start_child(name.to_owned()).await?;
     }
     println!("{} supervisors, {} rooms", rooms.partitions()?, open(&rooms).await?);
 

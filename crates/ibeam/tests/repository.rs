@@ -25,7 +25,6 @@ const CONFORMANCE: [(&str, usize, usize); 10] = [
     ("OTP-GS", 42, 2),
     ("OTP-PL", 17, 2),
 ];
-];
 
 #[test]
 fn readme_has_the_two_commands() {
