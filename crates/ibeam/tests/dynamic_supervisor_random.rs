@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ibeam::dynamic_supervisor::Template;
 use ibeam::prelude::*;
 use ibeam::sim::Simulation;
-use ibeam::supervisor::Backoff;
+use ibeam::supervisor::{Backoff, ServerChild};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// So long that nothing moves any more after it.
@@ -50,6 +51,8 @@ struct World {
     twice: Option<u64>,
 }
 
+/// What a child is started with: its number, how it is restarted and stopped, whether it takes its time.
+type Args = (u64, Restart, Shutdown, bool);
 type Shared = Arc<Mutex<World>>;
 
 struct Child {
@@ -136,7 +139,7 @@ async fn run(seed: u64, world: Shared) {
         .max_children(limit)
         .intensity(usize::MAX, HOUR)
         .backoff(backoff)
-        .template(move |(number, restart, shutdown, slow): (u64, Restart, Shutdown, bool)| {
+        .template(move |(number, restart, shutdown, slow): Args| {
             Child::child((number, Arc::clone(&make), slow)).restart(restart).shutdown(shutdown)
         })
         .start_link()
@@ -232,12 +235,7 @@ async fn run(seed: u64, world: Shared) {
 
 /// Nothing moves: do supervisor, model and world agree?
 async fn agree(
-    supervisor: &DynamicSupervisorRef<
-        ibeam::dynamic_supervisor::Template<
-            (u64, Restart, Shutdown, bool),
-            ibeam::supervisor::ServerChild<Child>,
-        >,
-    >,
+    supervisor: &DynamicSupervisorRef<Template<Args, ServerChild<Child>>>,
     world: &Shared,
     model: &mut BTreeMap<u64, Known>,
 ) {

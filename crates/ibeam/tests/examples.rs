@@ -29,6 +29,11 @@ fn supervision_tree() {
 }
 
 #[test]
+fn rooms() {
+    check("rooms");
+}
+
+#[test]
 fn processes() {
     check("processes");
 }

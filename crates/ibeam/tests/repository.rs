@@ -13,15 +13,17 @@ use std::process::Command;
 const PENDING: &[&str] = &[];
 
 /// The ids that the table has: prefix, how many, digits.
-const CONFORMANCE: [(&str, usize, usize); 8] = [
+const CONFORMANCE: [(&str, usize, usize); 10] = [
     ("PROC", 27, 3),
     ("OTP-PS", 52, 2),
     ("OTP-TM", 21, 2),
+    ("SUP", 23, 3),
+    ("OTP-SV", 44, 2),
+    ("DSUP", 33, 3),
+    ("PSUP", 15, 3),
     ("GSV", 21, 3),
     ("OTP-GS", 42, 2),
     ("OTP-PL", 17, 2),
-    ("SUP", 23, 3),
-    ("OTP-SV", 44, 2),
 ];
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use ibeam_runtime::{CallError, ExitReason, Name, NameRegistry, Pid, Timeout};
+use ibeam_runtime::process::Call;
+use ibeam_runtime::{CallError, Destination, ExitReason, Name, NameRegistry, Pid, Timeout};
 
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
-use super::server::{CountChildren, StartChild, Supervising, TerminateChild, WhichChild, WhichChildren};
+use super::server::{
+    CountChildren, StartChild, Supervising, TerminateChild, TerminateReply, WhichChild, WhichChildren,
+};
 use crate::gen_server::{ServerRef, StartError};
 use crate::supervisor::child_check::check;
 use crate::supervisor::{AutoShutdown, ChildCounts, Kind, Restart, Shutdown, SpecError, StartedChild};
@@ -13,6 +16,8 @@ use crate::supervisor::{AutoShutdown, ChildCounts, Kind, Restart, Shutdown, Spec
 /// A dynamic supervisor, by pid or by name. Cheap to clone; a name is resolved at each use, so such a handle outlives restarts.
 ///
 /// Requests wait as long as it takes. Dropping such a future stops the waiting, and unsends nothing.
+///
+/// What does not start children works with any handle, whatever the supervisor's children are started from.
 ///
 /// # Erlang/OTP
 /// The functions of Elixir's `DynamicSupervisor`. Differs: where the supervisor is not there, the error has a [`CallError`]; there
@@ -198,6 +203,11 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
         started.unwrap_or_else(|error| Err(DynamicStartError::Call(error)))
     }
 
+    /// A request that any dynamic supervisor answers, whatever its children are started from.
+    async fn ask<Q: Send + 'static, A: Send + 'static>(&self, request: Q) -> Result<A, CallError> {
+        Call::<Q, A>::new(Destination::from(&self.server), request).timeout(Timeout::Infinity).await
+    }
+
     /// Stops a child, as its [`Shutdown`](crate::Shutdown) says, and waits until it is gone. It is not restarted. A child
     /// that is being restarted is known by its last pid.
     ///
@@ -209,7 +219,7 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     /// # Erlang/OTP
     /// `DynamicSupervisor.terminate_child/2`; there the supervisor waits for the child and does nothing else.
     pub async fn terminate_child(&self, pid: Pid) -> Result<(), DynamicChildError> {
-        let stopped = self.server.call(TerminateChild(pid)).timeout(Timeout::Infinity).await;
+        let stopped = self.ask::<_, TerminateReply>(TerminateChild(pid)).await;
         stopped.unwrap_or_else(|error| Err(DynamicChildError::Call(error)))
     }
 
@@ -223,7 +233,7 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     /// # Erlang/OTP
     /// `DynamicSupervisor.which_children/1`.
     pub async fn which_children(&self) -> Result<Vec<DynamicChildInfo>, CallError> {
-        self.server.call(WhichChildren).timeout(Timeout::Infinity).await
+        self.ask(WhichChildren).await
     }
 
     /// The child with this pid; one that is being restarted is known by its last pid.
@@ -234,7 +244,7 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     /// # Erlang/OTP
     /// `supervisor:which_child/2` of a `simple_one_for_one`.
     pub async fn which_child(&self, pid: Pid) -> Result<DynamicChildInfo, DynamicChildError> {
-        let child = self.server.call(WhichChild(pid)).timeout(Timeout::Infinity).await;
+        let child = self.ask::<_, Option<DynamicChildInfo>>(WhichChild(pid)).await;
         child.map_err(DynamicChildError::Call)?.ok_or(DynamicChildError::NotFound { pid })
     }
 
@@ -247,7 +257,7 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     /// `DynamicSupervisor.count_children/1`. Differs from `supervisor:count_children/1` of a `simple_one_for_one`, where
     /// `specs` is 1.
     pub async fn count_children(&self) -> Result<ChildCounts, CallError> {
-        self.server.call(CountChildren).timeout(Timeout::Infinity).await
+        self.ask(CountChildren).await
     }
 
     /// Stops the children side by side, then the supervisor, and waits for that.

@@ -66,10 +66,13 @@ struct Failing {
 pub(super) enum Setup<R> {
     Ready(Flags, R),
     /// The supervisor is a type: `None` is its ignore.
-    ByInit(Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Option<(Flags, R)>> + Send>> + Send>),
+    ByInit(Box<dyn FnOnce() -> InitFuture<R> + Send>),
 }
 
-/// Requests; the replies are beside them.
+/// What the `init` of a supervisor that is a type says.
+pub(super) type InitFuture<R> = Pin<Box<dyn Future<Output = Option<(Flags, R)>> + Send>>;
+
+/// Requests; the replies are beside them. Only the start depends on what children are made from.
 pub(super) struct StartChild<R: Recipe>(pub(super) R::Args);
 pub(super) type StartReply = Result<StartedChild, DynamicStartError>;
 pub(super) struct TerminateChild(pub(super) Pid);
@@ -119,7 +122,7 @@ impl<R: Recipe> GenServer for Supervising<R> {
             Ok((request, from)) => return handle_call(self, request, from).await,
             Err(message) => message,
         };
-        let message = match take_call::<Self, TerminateChild>(message) {
+        let message = match message.take_call::<TerminateChild, TerminateReply>() {
             Ok((TerminateChild(pid), from)) => {
                 self.terminate_child(pid, from);
                 return Next::go_on();
@@ -152,58 +155,6 @@ impl<R: Recipe> HandleCall<StartChild<R>> for Supervising<R> {
     }
 }
 
-impl<R: Recipe> HandleCall<TerminateChild> for Supervising<R> {
-    type Reply = TerminateReply;
-
-    async fn handle_call(
-        &mut self,
-        TerminateChild(pid): TerminateChild,
-        from: CallFrom<TerminateReply>,
-    ) -> Reply<TerminateReply> {
-        self.terminate_child(pid, from);
-        Reply::later()
-    }
-}
-
-impl<R: Recipe> HandleCall<WhichChildren> for Supervising<R> {
-    type Reply = Vec<DynamicChildInfo>;
-
-    async fn handle_call(
-        &mut self,
-        _: WhichChildren,
-        _: CallFrom<Vec<DynamicChildInfo>>,
-    ) -> Reply<Vec<DynamicChildInfo>> {
-        let mut list = Vec::with_capacity(self.children.len());
-        while let Some((pid, child)) = self.children.at(list.len()) {
-            list.push(self.info(pid, child));
-            if list.len().is_multiple_of(4096) {
-                process::yield_now().await;
-            }
-        }
-        Reply::now(list)
-    }
-}
-
-impl<R: Recipe> HandleCall<WhichChild> for Supervising<R> {
-    type Reply = Option<DynamicChildInfo>;
-
-    async fn handle_call(
-        &mut self,
-        WhichChild(pid): WhichChild,
-        _: CallFrom<Self::Reply>,
-    ) -> Reply<Self::Reply> {
-        Reply::now(self.children.get(pid).map(|child| self.info(pid, child)))
-    }
-}
-
-impl<R: Recipe> HandleCall<CountChildren> for Supervising<R> {
-    type Reply = ChildCounts;
-
-    async fn handle_call(&mut self, _: CountChildren, _: CallFrom<ChildCounts>) -> Reply<ChildCounts> {
-        Reply::now(self.children.counts())
-    }
-}
-
 impl<R: Recipe> Supervising<R> {
     async fn dispatch_rare(&mut self, message: Message) -> Next {
         let message = match message.downcast::<Retry>() {
@@ -231,18 +182,39 @@ impl<R: Recipe> Supervising<R> {
             Ok(_) => return Next::go_on(),
             Err(message) => message,
         };
-        let message = match take_call::<Self, WhichChildren>(message) {
-            Ok((request, from)) => return handle_call(self, request, from).await,
+        let message = match message.take_call::<WhichChildren, Vec<DynamicChildInfo>>() {
+            Ok((WhichChildren, from)) => {
+                from.reply(self.list().await);
+                return Next::go_on();
+            }
             Err(message) => message,
         };
-        let message = match take_call::<Self, WhichChild>(message) {
-            Ok((request, from)) => return handle_call(self, request, from).await,
+        let message = match message.take_call::<WhichChild, Option<DynamicChildInfo>>() {
+            Ok((WhichChild(pid), from)) => {
+                from.reply(self.children.get(pid).map(|child| self.info(pid, child)));
+                return Next::go_on();
+            }
             Err(message) => message,
         };
-        match take_call::<Self, CountChildren>(message) {
-            Ok((request, from)) => handle_call(self, request, from).await,
+        match message.take_call::<CountChildren, ChildCounts>() {
+            Ok((CountChildren, from)) => {
+                from.reply(self.children.counts());
+                Next::go_on()
+            }
             Err(message) => other(self, message).await,
         }
+    }
+
+    async fn list(&self) -> Vec<DynamicChildInfo> {
+        let mut list = Vec::with_capacity(self.children.len());
+        while let Some((pid, child)) = self.children.at(list.len()) {
+            list.push(self.info(pid, child));
+            // Processes beside this one go on meanwhile.
+            if list.len().is_multiple_of(4096) {
+                process::yield_now().await;
+            }
+        }
+        list
     }
 
     fn info(&self, pid: Pid, child: &Child<R::Kept>) -> DynamicChildInfo {

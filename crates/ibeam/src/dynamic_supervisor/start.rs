@@ -10,7 +10,7 @@ use ibeam_runtime::{Priority, Timeout, process};
 
 use super::dynamic_ref::DynamicSupervisorRef;
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
-use super::server::{Setup, Supervising};
+use super::server::{InitFuture, Setup, Supervising};
 use crate::gen_server::{GenServer, ServerName, Start, StartError};
 use crate::supervisor::child_spec::StartFuture;
 use crate::supervisor::intensity::Limits;
@@ -321,7 +321,7 @@ impl<R: Recipe> StartDynamicSupervisor<R> {
     }
 
     fn by_init<D: SuperviseDynamic<Recipe = R>>(args: D::Args, link: bool) -> Self {
-        let init = Box::new(move || -> Pin<Box<dyn Future<Output = Option<(Flags, R)>> + Send>> {
+        let init = Box::new(move || -> InitFuture<R> {
             Box::pin(async move {
                 match D::init(args).await {
                     DynamicInit::Ok(DynamicSupervisor { mut flags, recipe, .. }) => {
