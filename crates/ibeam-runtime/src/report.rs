@@ -26,7 +26,7 @@ pub(crate) fn crash(owner: Owner, reason: &ExitReason) {
 fn report(owner: Owner, reason: &ExitReason) {
     owner.fetch();
     let info = owner.info();
-    let span = owner.with_extra_if_any(|extra| extra.span.clone()).flatten();
+    let span = owner.with_rare_if_any(|rare| rare.span.clone()).flatten();
     let _entered = span.as_ref().map(tracing::Span::enter);
     let location = match reason {
         ExitReason::Panic(panic) => panic.location(),

@@ -13,6 +13,7 @@
 use crate::driver::Place;
 use crate::exit_reason::ExitReason;
 use crate::process::exit;
+use crate::process::extra::SmallMap;
 use crate::process::room;
 use crate::process::signal::{self, Signal};
 use crate::raw::leaves::Table;
@@ -50,7 +51,7 @@ fn end(owner: Owner, reason: ExitReason) -> Next {
     drop_quietly(owner, owner.take_future());
     // What destructors put there comes last.
     while let Some(values) =
-        owner.with_extra_if_any(|extra| extra.dictionary.take_all()).filter(|v| !v.is_empty())
+        owner.with_rare_if_any(|rare| rare.dictionary.take_all()).filter(|v| !v.is_empty())
     {
         values.into_iter().for_each(|value| drop_quietly(owner, value));
     }
@@ -87,7 +88,7 @@ fn drain(owner: Owner, reason: ExitReason) -> Next {
 
 fn oldest(owner: Owner) -> Option<OwnedNode> {
     let saved = if owner.bits().has_saved() {
-        owner.with_extra_if_any(|extra| extra.saved.pop()).flatten()
+        owner.with_rare_if_any(|rare| rare.saved.pop()).flatten()
     } else {
         None
     };
@@ -134,7 +135,7 @@ fn finish(owner: Owner, reason: &ExitReason) {
 /// Ends the calls that the process has dropped on its way out.
 fn end_orphans(owner: Owner, reason: &ExitReason) {
     exit::finish_orphans(owner);
-    let orphans = owner.with_extra_if_any(|extra| std::mem::take(&mut extra.orphans));
+    let orphans = owner.with_rare_if_any(|rare| std::mem::take(&mut rare.orphans));
     orphans.into_iter().flatten().for_each(|orphan| orphan.finish(Some(reason.clone())));
 }
 
@@ -143,18 +144,21 @@ fn end_orphans(owner: Owner, reason: &ExitReason) {
 #[inline]
 fn fire(owner: Owner, reason: &ExitReason) {
     let pid = owner.pid();
-    let (mut links, mut watchers, mut monitors, mut too_late) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut links = SmallMap::default();
+    let (mut watchers, mut monitors, mut too_late) = (Vec::new(), Vec::new(), Vec::new());
     // The program's values go before, for their destructors may send. What these ask for comes with the next round.
     while let Some(mut extra) = owner.take_extra() {
-        add(&mut links, extra.links.drain());
-        add(&mut watchers, extra.watchers.drain());
-        add(&mut too_late, std::mem::take(&mut extra.too_late));
-        for (reference, monitored) in extra.monitors.drain() {
+        links.append(std::mem::take(&mut extra.links));
+        let rare = extra.take_rare();
+        drop_quietly(owner, extra);
+        let Some(mut rare) = rare else { continue };
+        add(&mut watchers, rare.watchers.drain());
+        add(&mut too_late, std::mem::take(&mut rare.too_late));
+        for (reference, monitored) in rare.monitors.drain() {
             monitors.extend(monitored.pid.map(|target| (reference, target)));
             drop_quietly(owner, monitored.tag);
         }
-        drop_quietly(owner, extra);
+        drop_quietly(owner, rare);
     }
     // Calls of this process that stood in a tag.
     end_orphans(owner, reason);
@@ -162,8 +166,8 @@ fn fire(owner: Owner, reason: &ExitReason) {
     for (reference, target) in monitors {
         let _ = signal::send(target, Signal::Demonitor { reference });
     }
-    for (partner, link) in links {
-        if link.active {
+    for (&partner, link) in links.iter() {
+        if link.is_active() {
             let _ = signal::send(partner, Signal::LinkExit { from: pid, reason: reason.clone() });
         }
     }

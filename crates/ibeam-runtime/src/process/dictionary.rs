@@ -106,7 +106,7 @@ fn unbox<T: 'static>(value: Box<dyn Any + Send>) -> T {
 #[track_caller]
 pub fn put<T: Send + 'static>(key: Key<T>, value: T) -> Option<T> {
     let value = Box::new(value);
-    owner("put").with_extra(|extra| extra.dictionary.put(key, value)).map(unbox)
+    owner("put").with_rare(|rare| rare.dictionary.put(key, value)).map(unbox)
 }
 
 /// A copy of the value.
@@ -122,10 +122,10 @@ pub fn get<T: Clone + Send + 'static>(key: Key<T>) -> Option<T> {
     // The program's `clone` must not run while the dictionary is borrowed: take the value out, and put it back in its
     // place.
     let owner = owner("get");
-    let at = owner.with_extra_if_any(|extra| extra.dictionary.position(key)).flatten()?;
-    let value = owner.with_extra(|extra| std::mem::replace(&mut extra.dictionary.0[at].value, Box::new(())));
+    let at = owner.with_rare_if_any(|rare| rare.dictionary.position(key)).flatten()?;
+    let value = owner.with_rare(|rare| std::mem::replace(&mut rare.dictionary.0[at].value, Box::new(())));
     let copy = value.downcast_ref::<T>().expect("the key's type is the value's").clone();
-    owner.with_extra(|extra| extra.dictionary.0[at].value = value);
+    owner.with_rare(|rare| rare.dictionary.0[at].value = value);
     Some(copy)
 }
 
@@ -153,7 +153,7 @@ pub fn get_or<T: Clone + Send + 'static>(key: Key<T>, default: T) -> T {
 #[doc(alias = "delete")]
 #[track_caller]
 pub fn take<T: Send + 'static>(key: Key<T>) -> Option<T> {
-    owner("take").with_extra_if_any(|extra| extra.dictionary.take(key)).flatten().map(unbox)
+    owner("take").with_rare_if_any(|rare| rare.dictionary.take(key)).flatten().map(unbox)
 }
 
 /// The names of the keys that have a value, in the order in which they were first put.
@@ -166,5 +166,5 @@ pub fn take<T: Send + 'static>(key: Key<T>) -> Option<T> {
 #[must_use]
 #[track_caller]
 pub fn keys() -> Vec<&'static str> {
-    owner("keys").with_extra_if_any(|extra| extra.dictionary.keys()).unwrap_or_default()
+    owner("keys").with_rare_if_any(|rare| rare.dictionary.keys()).unwrap_or_default()
 }

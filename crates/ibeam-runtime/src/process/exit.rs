@@ -160,7 +160,7 @@ fn finish_some_orphans(owner: Owner) {
         ORPHANS.with_borrow_mut(|orphans| orphans.extract_if(.., |orphan| orphan.target() == pid).collect());
     if owner.bits().fated() {
         // They will end with the process, and it has not ended yet.
-        return owner.with_extra(|extra| extra.orphans.append(&mut orphans));
+        return owner.with_rare(|rare| rare.orphans.append(&mut orphans));
     }
     // Waking the callers runs code that may come back here.
     orphans.into_iter().for_each(|orphan| orphan.finish(None));

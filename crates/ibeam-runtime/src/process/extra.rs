@@ -17,11 +17,23 @@ use crate::process::signal::Signal;
 use crate::raw::call::Orphan;
 use crate::reference::Reference;
 
-/// See the module. No code of the program runs while it is borrowed: values of the program are moved out first.
+/// What a supervised process has. No code of the program runs while it is borrowed: values of the program are moved out first.
+///
+/// A million children have one each, so all that fewer processes have is a box further away.
 #[derive(Default)]
 pub(crate) struct Extra {
-    pub(crate) label: Option<Arc<str>>,
     pub(crate) links: SmallMap<Pid, Link>,
+    /// Why an exit signal has ended the process, or the reason it is being taken apart with.
+    pub(crate) reason: Option<ExitReason>,
+    rare: Option<Box<Rare>>,
+}
+
+const _: () = assert!(size_of::<Extra>() <= 56, "a million children of supervisors count on it");
+
+/// What few processes have.
+#[derive(Default)]
+pub(crate) struct Rare {
+    pub(crate) label: Option<Arc<str>>,
     /// The processes this one monitors.
     pub(crate) monitors: SmallMap<Reference, Monitored>,
     /// The processes that monitor this one.
@@ -38,8 +50,6 @@ pub(crate) struct Extra {
     pub(crate) callers: Option<Arc<[Pid]>>,
     /// Links and monitors of those who asked for them after the end.
     pub(crate) too_late: Vec<Signal>,
-    /// Why an exit signal has ended the process, or the reason it is being taken apart with.
-    pub(crate) reason: Option<ExitReason>,
     pub(crate) activity: Option<&'static str>,
     /// The span that the process runs in.
     pub(crate) span: Option<tracing::Span>,
@@ -50,20 +60,36 @@ pub(crate) struct Extra {
 }
 
 impl Extra {
-    /// Bytes of this box and its tables.
+    /// What few processes have; made if need be.
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(crate) fn rare_if_any(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
+
+    pub(crate) fn take_rare(&mut self) -> Option<Box<Rare>> {
+        self.rare.take()
+    }
+
+    /// Bytes of this box and what hangs on it.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.links.bytes()
-            + self.monitors.bytes()
-            + self.watchers.bytes()
-            + self.aliases.bytes()
+        size_of::<Self>() + self.links.bytes() + self.rare.as_ref().map_or(0, |rare| rare.bytes())
     }
 }
 
-/// A map that is a short list as long as it is small, which it nearly always is. Iterates in a fixed order: that of
-/// insertion, until something is removed.
+impl Rare {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.monitors.bytes() + self.watchers.bytes() + self.aliases.bytes()
+    }
+}
+
+/// A map that is a short list as long as it is small, which it nearly always is, and needs no memory of its own for a single
+/// entry. Iterates in a fixed order: that of insertion, until something is removed.
 #[derive(Debug)]
 pub(crate) enum SmallMap<K, V> {
+    One(K, V),
     Few(Vec<(K, V)>),
     Many(Box<IndexMap<K, V, foldhash::fast::FixedState>>),
 }
@@ -80,6 +106,7 @@ impl<K, V> Default for SmallMap<K, V> {
 impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
     fn bytes(&self) -> usize {
         let capacity = match self {
+            Self::One(..) => 0,
             Self::Few(list) => list.capacity(),
             // Entries, hashes and the index.
             Self::Many(map) => map.capacity() * 2,
@@ -89,6 +116,7 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
 
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         match self {
+            Self::One(k, v) => (k == key).then_some(v),
             Self::Few(list) => list.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v),
             Self::Many(map) => map.get_mut(key),
         }
@@ -96,6 +124,7 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         match self {
+            Self::One(k, v) => (k == key).then_some(v),
             Self::Few(list) => list.iter().find(|(k, _)| k == key).map(|(_, v)| v),
             Self::Many(map) => map.get(key),
         }
@@ -106,13 +135,13 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
             return Some(std::mem::replace(old, value));
         }
         match self {
-            Self::Few(list) if list.len() < MANY => {
-                // Most processes have one link or none: no room for four.
-                if list.is_empty() {
-                    list.reserve_exact(1);
-                }
+            Self::Few(list) if list.is_empty() => *self = Self::One(key, value),
+            Self::One(..) => {
+                let mut list = self.drain();
                 list.push((key, value));
+                *self = Self::Few(list);
             }
+            Self::Few(list) if list.len() < MANY => list.push((key, value)),
             Self::Few(list) => {
                 let mut map: IndexMap<K, V, _> = list.drain(..).collect();
                 map.insert(key, value);
@@ -127,6 +156,8 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         match self {
+            Self::One(k, _) if k != key => None,
+            Self::One(..) => self.drain().pop().map(|(_, value)| value),
             Self::Few(list) => {
                 let at = list.iter().position(|(k, _)| k == key)?;
                 Some(list.remove(at).1)
@@ -142,16 +173,29 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let (few, many) = match self {
-            Self::Few(list) => (Some(list.iter().map(|(k, v)| (k, v))), None),
-            Self::Many(map) => (None, Some(map.iter())),
+        let (one, few, many) = match self {
+            Self::One(k, v) => (Some((k, v)), None, None),
+            Self::Few(list) => (None, Some(list.iter().map(|(k, v)| (k, v))), None),
+            Self::Many(map) => (None, None, Some(map.iter())),
         };
-        few.into_iter().flatten().chain(many.into_iter().flatten())
+        one.into_iter().chain(few.into_iter().flatten()).chain(many.into_iter().flatten())
+    }
+
+    /// Takes in what another one has.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        if matches!(self, Self::Few(list) if list.is_empty()) {
+            *self = other;
+        } else {
+            for (key, value) in other.drain() {
+                self.insert(key, value);
+            }
+        }
     }
 
     /// Takes everything out.
     pub(crate) fn drain(&mut self) -> Vec<(K, V)> {
         match std::mem::take(self) {
+            Self::One(key, value) => vec![(key, value)],
             Self::Few(list) => list,
             Self::Many(map) => map.into_iter().collect(),
         }

@@ -155,7 +155,7 @@ pub fn list() -> Vec<Pid> {
 #[track_caller]
 pub fn set_label(label: impl Into<Arc<str>>) {
     let label = label.into();
-    owner("set_label").with_extra(|extra| extra.label = Some(label));
+    owner("set_label").with_rare(|rare| rare.label = Some(label));
 }
 
 /// The calling process' label.
@@ -168,7 +168,7 @@ pub fn set_label(label: impl Into<Arc<str>>) {
 #[must_use]
 #[track_caller]
 pub fn label() -> Option<Arc<str>> {
-    owner("label").with_extra_if_any(|extra| extra.label.clone()).flatten()
+    owner("label").with_rare_if_any(|rare| rare.label.clone()).flatten()
 }
 
 /// Says what the calling process is doing now, until the next call: what [`info`] and the warnings about busy processes
@@ -178,7 +178,7 @@ pub fn label() -> Option<Arc<str>> {
 /// Outside of a process.
 #[track_caller]
 pub fn set_activity(activity: Option<Activity>) -> Option<Activity> {
-    owner("set_activity").with_extra(|extra| std::mem::replace(&mut extra.activity, activity))
+    owner("set_activity").with_rare(|rare| std::mem::replace(&mut rare.activity, activity))
 }
 
 /// Who spawned the calling process; `None` if no process did.
@@ -240,20 +240,22 @@ impl Owner {
             dictionary_keys: Vec::new(),
         };
         self.with_extra_if_any(|extra| {
-            info.label.clone_from(&extra.label);
-            info.activity = extra.activity;
-            info.links = extra.links.iter().filter(|(_, link)| link.active).map(|(pid, _)| *pid).collect();
-            info.monitors = extra.monitors.iter().map(|(_, monitored)| monitored.target.clone()).collect();
-            info.monitored_by = extra.watchers.iter().map(|(_, watcher)| *watcher).collect();
-            info.callers = extra.callers.as_deref().map_or_else(Vec::new, <[Pid]>::to_vec);
-            info.dictionary_keys = extra.dictionary.keys();
+            info.links =
+                extra.links.iter().filter(|(_, link)| link.is_active()).map(|(pid, _)| *pid).collect();
             info.memory_bytes += extra.bytes();
+            let Some(rare) = extra.rare_if_any() else { return };
+            info.label.clone_from(&rare.label);
+            info.activity = rare.activity;
+            info.monitors = rare.monitors.iter().map(|(_, monitored)| monitored.target.clone()).collect();
+            info.monitored_by = rare.watchers.iter().map(|(_, watcher)| *watcher).collect();
+            info.callers = rare.callers.as_deref().map_or_else(Vec::new, <[Pid]>::to_vec);
+            info.dictionary_keys = rare.dictionary.keys();
         });
         info
     }
 
     pub(crate) fn reductions(self) -> u64 {
-        let more = self.with_extra_if_any(|extra| extra.turns).unwrap_or(0);
+        let more = self.with_rare_if_any(|rare| rare.turns).unwrap_or(0);
         let taken = self.cells().fetched.get() - u64::from(self.cells().mail_len.get());
         taken + more + u64::from(self.cells().turns.get())
     }

@@ -46,7 +46,7 @@ impl Owner {
         let pid = self.pid();
         // Most processes never have a name, and need not look for it.
         let name = if self.pcb().noted(Table::Names) { self.name() } else { None };
-        self.with_extra(|extra| match &extra.children {
+        self.with_rare(|rare| match &rare.children {
             Some(line) if line.0[0].name == name => Arc::clone(line),
             _ => {
                 let above = self.lineage();
@@ -54,7 +54,7 @@ impl Owner {
                 let mut line = Vec::with_capacity((above.len() + 1).min(DEPTH));
                 line.push(Ancestor { pid, name });
                 line.extend(above.iter().take(DEPTH - 1).cloned());
-                Arc::clone(extra.children.insert(Arc::new(Lineage(line))))
+                Arc::clone(rare.children.insert(Arc::new(Lineage(line))))
             }
         })
     }
@@ -85,7 +85,7 @@ pub fn ancestors() -> Vec<Ancestor> {
 #[track_caller]
 pub fn callers() -> Vec<Pid> {
     owner("callers")
-        .with_extra_if_any(|extra| extra.callers.clone())
+        .with_rare_if_any(|rare| rare.callers.clone())
         .flatten()
         .map_or_else(Vec::new, |callers| callers.to_vec())
 }

@@ -1,5 +1,7 @@
 //! Links, exit signals and trapping them.
 
+use std::fmt;
+
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::signal::{self, Signal};
@@ -8,15 +10,53 @@ use crate::raw::pcb::Owner;
 use crate::reference::Reference;
 
 /// One side of a link. See the protocol in `signal.rs`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Link {
-    pub(crate) active: bool,
-    /// An unlink of ours that the other side has not acknowledged yet.
-    pub(crate) pending: Option<Reference>,
-}
+///
+/// Is it active, and is there an unlink of ours that the other side has not acknowledged yet? In one word: a supervisor can have
+/// a million. The lowest bit is the first, the rest the bits of the reference of the second, whose top bit says nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Link(u64);
 
 impl Link {
-    pub(crate) const ACTIVE: Self = Self { active: true, pending: None };
+    const IS_ACTIVE: u64 = 1;
+    pub(crate) const ACTIVE: Self = Self(Self::IS_ACTIVE);
+
+    /// Not active, until the other side has acknowledged the unlink `id`.
+    pub(crate) fn unlinking(id: Reference) -> Self {
+        Self(id.to_bits() << 1)
+    }
+
+    pub(crate) fn is_active(self) -> bool {
+        self.0 & Self::IS_ACTIVE != 0
+    }
+
+    /// Says what it was.
+    pub(crate) fn set_active(&mut self, active: bool) -> bool {
+        let was = self.is_active();
+        self.0 = self.0 & !Self::IS_ACTIVE | u64::from(active);
+        was
+    }
+
+    pub(crate) fn is_pending(self) -> bool {
+        self.0 & !Self::IS_ACTIVE != 0
+    }
+
+    /// The unlink `id` is acknowledged. `false`: that is not the one that is waited for.
+    pub(crate) fn acknowledge(&mut self, id: Reference) -> bool {
+        let waited = self.0 & !Self::IS_ACTIVE == id.to_bits() << 1;
+        if waited {
+            self.0 &= Self::IS_ACTIVE;
+        }
+        waited
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("active", &self.is_active())
+            .field("pending", &self.is_pending())
+            .finish()
+    }
 }
 
 /// The message that a process that [traps exits](trap_exit) gets in place of an exit signal.
@@ -50,7 +90,7 @@ pub fn link(pid: Pid) {
         return;
     }
     let already = owner.with_extra(|extra| match extra.links.get_mut(&pid) {
-        Some(link) => std::mem::replace(&mut link.active, true),
+        Some(link) => link.set_active(true),
         None => extra.links.insert(pid, Link::ACTIVE).is_some(),
     });
     if !already && signal::send(pid, Signal::Link { from: me }).is_err() {
@@ -73,8 +113,8 @@ pub fn unlink(pid: Pid) {
     let owner = owner("unlink");
     let id = Reference::unique();
     let unlinked = owner.with_extra_if_any(|extra| match extra.links.get_mut(&pid) {
-        Some(link) if link.active => {
-            *link = Link { active: false, pending: Some(id) };
+        Some(link) if link.is_active() => {
+            *link = Link::unlinking(id);
             true
         }
         _ => false,

@@ -157,7 +157,7 @@ impl Owner {
     /// Puts a notice, a message of the runtime's own, behind what has been fetched.
     pub(crate) fn notify_here(self, notice: OwnedNode) {
         if self.pcb().bound.get().is_some() {
-            self.with_extra(|extra| extra.notices += 1);
+            self.with_rare(|rare| rare.notices += 1);
         }
         self.deliver_node_here(notice);
     }
@@ -172,7 +172,7 @@ impl Owner {
     /// Messages that nobody has taken, the inbox apart.
     pub(crate) fn mailbox_len(self) -> usize {
         let saved = if self.bits().has_saved() {
-            self.with_extra_if_any(|extra| extra.saved.live).unwrap_or(0)
+            self.with_rare_if_any(|rare| rare.saved.live).unwrap_or(0)
         } else {
             0
         };
@@ -181,7 +181,7 @@ impl Owner {
 
     /// Those of them that the bound is for.
     fn bounded_len(self) -> usize {
-        self.mailbox_len() - self.with_extra_if_any(|extra| extra.notices as usize).unwrap_or(0)
+        self.mailbox_len() - self.with_rare_if_any(|rare| rare.notices as usize).unwrap_or(0)
     }
 
     /// The oldest message that is no notice.
@@ -290,13 +290,13 @@ impl Owner {
     }
 
     fn take_saved(self, from: u64) -> Option<(u64, OwnedNode)> {
-        self.with_extra_if_any(|extra| extra.saved.take_from(from)).flatten()
+        self.with_rare_if_any(|rare| rare.saved.take_from(from)).flatten()
     }
 
     fn tidy_saved(self) {
-        let any = self.with_extra(|extra| {
-            extra.saved.tidy();
-            !extra.saved.entries.is_empty()
+        let any = self.with_rare(|rare| {
+            rare.saved.tidy();
+            !rare.saved.entries.is_empty()
         });
         self.set_bits(|bits| bits.with_saved(any));
     }
@@ -322,7 +322,7 @@ impl Owner {
                 }
                 Err(node) => {
                     *cursor = sequence + 1;
-                    self.with_extra(|extra| extra.saved.put_back(sequence, node));
+                    self.with_rare(|rare| rare.saved.put_back(sequence, node));
                 }
             }
         }
@@ -340,7 +340,7 @@ impl Owner {
                 }
                 Err(node) => {
                     *cursor = (*cursor).max(sequence + 1);
-                    self.with_extra(|extra| extra.saved.push(sequence, node));
+                    self.with_rare(|rare| rare.saved.push(sequence, node));
                     self.set_bits(|bits| {
                         let others_wait = bits.interested() || bits.has_waiters();
                         bits.with_saved(true).with_skipped(bits.skipped() || others_wait)
@@ -383,7 +383,7 @@ impl Owner {
     #[inline(never)]
     fn left_bounded(self, notice: bool) {
         if notice {
-            self.with_extra(|extra| extra.notices -= 1);
+            self.with_rare(|rare| rare.notices -= 1);
         } else {
             room::one_left(self.pcb(), self.pid());
         }
@@ -403,23 +403,22 @@ impl Owner {
     fn wait_with_waker(self, cx: &mut Context<'_>, waiter: &mut Option<Reference>) {
         let id = *waiter.get_or_insert_with(Reference::unique);
         let waker = cx.waker().clone();
-        let former =
-            self.with_extra(|extra| match extra.waiters.iter_mut().find(|(other, _)| *other == id) {
-                Some((_, former)) => Some(std::mem::replace(former, waker)),
-                None => {
-                    extra.waiters.push((id, waker));
-                    None
-                }
-            });
+        let former = self.with_rare(|rare| match rare.waiters.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, former)) => Some(std::mem::replace(former, waker)),
+            None => {
+                rare.waiters.push((id, waker));
+                None
+            }
+        });
         drop(former);
         self.set_bits(|bits| bits.with_waiters(true));
     }
 
     /// A receive that waited with a waker of its own is gone.
     pub(crate) fn stop_waiting(self, waiter: Reference) {
-        let gone = self.with_extra_if_any(|extra| {
-            let at = extra.waiters.iter().position(|(other, _)| *other == waiter)?;
-            Some((extra.waiters.swap_remove(at), extra.waiters.is_empty()))
+        let gone = self.with_rare_if_any(|rare| {
+            let at = rare.waiters.iter().position(|(other, _)| *other == waiter)?;
+            Some((rare.waiters.swap_remove(at), rare.waiters.is_empty()))
         });
         if let Some(Some((_, true))) = gone {
             self.set_bits(|bits| bits.with_waiters(false));
@@ -428,7 +427,7 @@ impl Owner {
 
     /// Wakes all receives that wait with wakers of their own: there is mail for one of them.
     pub(crate) fn wake_waiters(self) {
-        let waiters = self.with_extra_if_any(|extra| std::mem::take(&mut extra.waiters)).unwrap_or_default();
+        let waiters = self.with_rare_if_any(|rare| std::mem::take(&mut rare.waiters)).unwrap_or_default();
         self.set_bits(|bits| bits.with_waiters(false));
         waiters.into_iter().map(|(_, waker)| waker).for_each(Waker::wake);
     }
@@ -444,8 +443,8 @@ impl Owner {
         if self.mailbox_len() == 0 {
             return;
         }
-        self.with_extra(|extra| {
-            let marks = &mut extra.saved.marks;
+        self.with_rare(|rare| {
+            let marks = &mut rare.saved.marks;
             if marks.len() == MARKS {
                 marks.pop_front();
             }
@@ -455,8 +454,8 @@ impl Owner {
 
     /// The number of the first message that came after the reference was made; 0 if that is not known.
     pub(crate) fn sequence_since(self, reference: Reference) -> u64 {
-        self.with_extra_if_any(|extra| {
-            extra.saved.marks.iter().find(|(marked, _)| *marked == reference).map(|(_, sequence)| *sequence)
+        self.with_rare_if_any(|rare| {
+            rare.saved.marks.iter().find(|(marked, _)| *marked == reference).map(|(_, sequence)| *sequence)
         })
         .flatten()
         .unwrap_or(0)

@@ -164,7 +164,7 @@ pub fn make_ref() -> Reference {
 pub fn alias(mode: AliasMode) -> Alias {
     let owner = owner("alias");
     let reference = make_ref();
-    owner.with_extra(|extra| extra.aliases.insert(reference, mode));
+    owner.with_rare(|rare| rare.aliases.insert(reference, mode));
     Alias { pid: owner.pid(), reference }
 }
 
@@ -180,7 +180,7 @@ pub fn unalias(alias: Alias) -> bool {
     let owner = owner("unalias");
     // What has arrived through it by now came while it was active.
     owner.fetch();
-    owner.with_extra_if_any(|extra| extra.aliases.remove(&alias.reference)).flatten().is_some()
+    owner.with_rare_if_any(|rare| rare.aliases.remove(&alias.reference)).flatten().is_some()
 }
 
 /// Watches `target`: when it ends, a [`Down`] comes with the returned reference. If it is not there, the `Down` comes at
@@ -275,12 +275,12 @@ fn watch(owner: Owner, target: Target, alias: Option<AliasMode>, tag: Option<Tag
         Target::Name(name) => whereis(name),
     };
     let me = owner.pid();
-    owner.with_extra(|extra| {
+    owner.with_rare(|rare| {
         if let Some(mode) = alias {
-            extra.aliases.insert(reference, mode);
+            rare.aliases.insert(reference, mode);
         }
         if pid != Some(me) {
-            extra.monitors.insert(reference, Monitored { target, pid, tag });
+            rare.monitors.insert(reference, Monitored { target, pid, tag });
         }
     });
     let reached = match pid {
@@ -336,8 +336,7 @@ impl Owner {
     }
 
     fn end_monitor(self, reference: Reference) -> bool {
-        let Some(monitored) = self.with_extra_if_any(|extra| extra.monitors.remove(&reference)).flatten()
-        else {
+        let Some(monitored) = self.with_rare_if_any(|rare| rare.monitors.remove(&reference)).flatten() else {
             return false;
         };
         self.monitor_ended(reference);
@@ -350,26 +349,25 @@ impl Owner {
 
     /// The monitor of this reference is over; so is its alias, in the modes that say so.
     pub(crate) fn monitor_ended(self, reference: Reference) {
-        self.with_extra_if_any(|extra| {
-            if let Some(AliasMode::Demonitor | AliasMode::ReplyDemonitor) = extra.aliases.get(&reference) {
-                extra.aliases.remove(&reference);
+        self.with_rare_if_any(|rare| {
+            if let Some(AliasMode::Demonitor | AliasMode::ReplyDemonitor) = rare.aliases.get(&reference) {
+                rare.aliases.remove(&reference);
             }
         });
     }
 
     /// A message has come through an alias: is it active? Ends it, and its monitor, where its mode says so.
     pub(crate) fn pass_alias(self, reference: Reference) -> bool {
-        let Some(mode) = self.with_extra_if_any(|extra| extra.aliases.get(&reference).copied()).flatten()
-        else {
+        let Some(mode) = self.with_rare_if_any(|rare| rare.aliases.get(&reference).copied()).flatten() else {
             return false;
         };
         match mode {
             AliasMode::Explicit | AliasMode::Demonitor => {}
             AliasMode::Reply => {
-                self.with_extra(|extra| extra.aliases.remove(&reference));
+                self.with_rare(|rare| rare.aliases.remove(&reference));
             }
             AliasMode::ReplyDemonitor => {
-                self.with_extra(|extra| extra.aliases.remove(&reference));
+                self.with_rare(|rare| rare.aliases.remove(&reference));
                 self.end_monitor(reference);
             }
         }

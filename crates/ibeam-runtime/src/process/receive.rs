@@ -318,9 +318,9 @@ where
 /// messages. Returns where it was called.
 pub async fn hibernate() {
     let owner = || owner("hibernate");
-    owner().with_extra_if_any(|extra| {
-        extra.saved.shrink();
-        extra.waiters.shrink_to_fit();
+    owner().with_rare_if_any(|rare| {
+        rare.saved.shrink();
+        rare.waiters.shrink_to_fit();
     });
     owner().set_bits(|bits| bits.with_hibernating(true));
     let _awake = Awake;

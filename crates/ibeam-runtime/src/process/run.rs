@@ -38,7 +38,7 @@ fn count_turn(owner: Owner) {
 
 #[cold]
 fn count_round(owner: Owner) {
-    owner.with_extra(|extra| extra.turns += 1 << 32);
+    owner.with_rare(|rare| rare.turns += 1 << 32);
 }
 
 /// There is something to be looked at before the poll: signals, receives with wakers of their own, or death.

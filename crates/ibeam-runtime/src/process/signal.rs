@@ -116,15 +116,15 @@ impl Owner {
             Signal::Link { .. } | Signal::Monitor { .. } if self.bits().doomed() => self.too_late(signal),
             Signal::Info { .. } if self.bits().doomed() => {}
             Signal::Link { from } => self.with_extra(|extra| match extra.links.get_mut(&from) {
-                Some(link) if link.pending.is_some() => {}
-                Some(link) => link.active = true,
+                Some(link) if link.is_pending() => {}
+                Some(link) => drop(link.set_active(true)),
                 None => drop(extra.links.insert(from, Link::ACTIVE)),
             }),
             Signal::Unlink { from, id } => {
                 self.with_extra_if_any(|extra| {
                     if let Some(link) = extra.links.get_mut(&from) {
-                        link.active = false;
-                        if link.pending.is_none() {
+                        link.set_active(false);
+                        if !link.is_pending() {
                             extra.links.remove(&from);
                         }
                     }
@@ -135,18 +135,16 @@ impl Owner {
             Signal::UnlinkAck { from, id } => {
                 self.with_extra_if_any(|extra| {
                     if let Some(link) = extra.links.get_mut(&from)
-                        && link.pending == Some(id)
+                        && link.acknowledge(id)
+                        && !link.is_active()
                     {
-                        link.pending = None;
-                        if !link.active {
-                            extra.links.remove(&from);
-                        }
+                        extra.links.remove(&from);
                     }
                 });
             }
             Signal::LinkExit { from, reason } => {
                 let linked = self.with_extra_if_any(|extra| extra.links.remove(&from)).flatten();
-                if linked.is_some_and(|link| link.active) {
+                if linked.is_some_and(Link::is_active) {
                     self.apply(link_exit_effect(&reason, self.bits().trap_exit()), from, reason);
                 }
             }
@@ -157,10 +155,10 @@ impl Owner {
                 self.apply(effect, from.unwrap_or(me), reason);
             }
             Signal::Monitor { reference, watcher } => {
-                self.with_extra(|extra| extra.watchers.insert(reference, watcher));
+                self.with_rare(|rare| rare.watchers.insert(reference, watcher));
             }
             Signal::Demonitor { reference } => {
-                self.with_extra_if_any(|extra| extra.watchers.remove(&reference));
+                self.with_rare_if_any(|rare| rare.watchers.remove(&reference));
             }
             Signal::Down { reference, reason } => self.down(reference, reason),
             // Whoever asked may have stopped waiting.
@@ -170,7 +168,7 @@ impl Owner {
 
     /// A link or monitor that has come after the end: its sender is told so, but not before all others are told of the end.
     pub(crate) fn too_late(self, signal: Signal) {
-        self.with_extra(|extra| extra.too_late.push(signal));
+        self.with_rare(|rare| rare.too_late.push(signal));
     }
 
     fn apply(self, effect: ExitEffect, from: Pid, reason: ExitReason) {
@@ -193,8 +191,7 @@ impl Owner {
 
     /// A monitor of this process fires, unless it was taken back.
     fn down(self, reference: Reference, reason: ExitReason) {
-        let Some(monitored) = self.with_extra_if_any(|extra| extra.monitors.remove(&reference)).flatten()
-        else {
+        let Some(monitored) = self.with_rare_if_any(|rare| rare.monitors.remove(&reference)).flatten() else {
             return;
         };
         self.monitor_ended(reference);

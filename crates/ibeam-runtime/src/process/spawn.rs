@@ -191,13 +191,13 @@ impl Spawn {
 
     /// A text that says what the process is, for inspection and crash reports.
     pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
-        self.extra().label = Some(label.into());
+        self.extra().rare().label = Some(label.into());
         self
     }
 
     /// The processes on whose behalf it works, nearest first.
     pub fn callers(mut self, callers: impl Into<Arc<[Pid]>>) -> Self {
-        self.extra().callers = Some(callers.into());
+        self.extra().rare().callers = Some(callers.into());
         self
     }
 
@@ -209,7 +209,7 @@ impl Spawn {
 
     /// Runs it, and reports its crash, in this span.
     pub fn span(mut self, span: tracing::Span) -> Self {
-        self.extra().span = Some(span.clone());
+        self.extra().rare().span = Some(span.clone());
         self.span = Some(span);
         self
     }
@@ -332,7 +332,7 @@ impl Spawn {
                 self.extra().links.insert(me, Link::ACTIVE);
             }
             if let Some(reference) = monitor {
-                self.extra().watchers.insert(reference, me);
+                self.extra().rare().watchers.insert(reference, me);
             }
         }
         let birth = Birth {
@@ -360,11 +360,11 @@ impl Spawn {
                     extra.links.insert(pid, Link::ACTIVE);
                 }
                 if let Some(reference) = monitor {
+                    let rare = extra.rare();
                     if let Some(mode) = alias {
-                        extra.aliases.insert(reference, mode);
+                        rare.aliases.insert(reference, mode);
                     }
-                    extra
-                        .monitors
+                    rare.monitors
                         .insert(reference, Monitored { target: Target::Pid(pid), pid: Some(pid), tag });
                 }
             });

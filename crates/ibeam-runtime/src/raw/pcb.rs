@@ -23,7 +23,7 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use crate::driver::{self, Place};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
-use crate::process::extra::Extra;
+use crate::process::extra::{Extra, Rare};
 use crate::process::lineage::Lineage;
 use crate::process::{Overflow, Priority};
 use crate::raw::deadline::Deadline;
@@ -542,6 +542,18 @@ impl Owner {
     #[inline]
     pub(crate) fn with_extra_if_any<R>(self, f: impl FnOnce(&mut Extra) -> R) -> Option<R> {
         Some(self.extra_in(self.pcb.cells.extra.take()?, f))
+    }
+
+    /// What fewer processes still have; makes it if need be. `f` must run no code of the program.
+    #[inline]
+    pub(crate) fn with_rare<R>(self, f: impl FnOnce(&mut Rare) -> R) -> R {
+        self.with_extra(|extra| f(extra.rare()))
+    }
+
+    /// As [`with_rare`](Self::with_rare), but does nothing if there is none.
+    #[inline]
+    pub(crate) fn with_rare_if_any<R>(self, f: impl FnOnce(&mut Rare) -> R) -> Option<R> {
+        self.with_extra_if_any(|extra| extra.rare_if_any().map(f)).flatten()
     }
 
     fn extra_in<R>(self, extra: Box<Extra>, f: impl FnOnce(&mut Extra) -> R) -> R {
