@@ -95,6 +95,12 @@ struct Patience {
     look: Option<Alarm>,
 }
 
+impl Patience {
+    fn is_waiting(&self) -> bool {
+        self.name.is_some() || self.look.is_some()
+    }
+}
+
 /// How often a key of a registry is looked up by a call that waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -229,6 +235,10 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         match sent {
             Ok(()) => {
                 self.waiting = Some(waiting);
+                // A call that has found its receiver waits for nobody else.
+                if self.patience.is_some() {
+                    self.patience = None;
+                }
                 Poll::Ready(Ok(()))
             }
             Err((node, why)) => {
@@ -256,6 +266,10 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         match why {
             Refused::NoProc => self.nobody(Some(pid), cx),
             Refused::Full if room::is_for_waiting(pid) => {
+                if let Some(patience) = &mut self.patience {
+                    // Somebody is there; now it is room that is waited for.
+                    **patience = Patience::default();
+                }
                 if self.ticket.join(pid, cx.waker()) != Turn::Others {
                     // The process has ended meanwhile: the next poll finds that out.
                     cx.waker().wake_by_ref();
@@ -315,9 +329,8 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
     fn timed_out(&mut self) -> CallError {
         // Stops the waiting: a late reply is dropped.
         self.waiting = None;
-        let Some(pid) = self.pid.filter(|_| self.request.is_none() || self.patience.is_none()) else {
-            return self.no_proc();
-        };
+        let nobody = self.patience.as_ref().is_some_and(|patience| patience.is_waiting());
+        let Some(pid) = self.pid.filter(|_| !nobody) else { return self.no_proc() };
         CallError::Timeout { pid, after: self.alarm.after().unwrap_or_default() }
     }
 
