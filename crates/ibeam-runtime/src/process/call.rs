@@ -137,7 +137,8 @@ pub struct Call<Q, R, X = NoMeta> {
     destination: Destination,
     request: Option<Q>,
     waiting: Option<Waiting<R>>,
-    pid: Option<Pid>,
+    /// The bits of the pid that was called last; 0, which no pid has, before that.
+    pid: u64,
     alarm: Alarm,
     ticket: Ticket,
     /// For calls that wait for somebody to have the name.
@@ -160,7 +161,7 @@ impl<Q, R, X> Call<Q, R, X> {
             destination: destination.into(),
             request: Some(request),
             waiting: None,
-            pid: None,
+            pid: 0,
             alarm: Alarm::new(Timeout::CALL),
             ticket: Ticket::default(),
             patience: None,
@@ -217,7 +218,7 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         if caller.is_some_and(|caller| caller.pid() == pid) {
             return Poll::Ready(Err(CallError::CallsItself { pid }));
         }
-        self.pid = Some(pid);
+        self.pid = pid.to_bits();
         let turn = self.ticket.turn(pid, cx.waker());
         if turn == Turn::Others {
             return Poll::Pending;
@@ -318,7 +319,7 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
 
     #[cold]
     fn gone(&self, reason: Option<ExitReason>) -> CallError {
-        let pid = self.pid.expect("set when the call was sent");
+        let pid = Pid::from_bits(self.pid);
         match reason {
             Some(reason) => CallError::Exited { pid, reason },
             None => CallError::NoReply { pid },
@@ -330,7 +331,10 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         // Stops the waiting: a late reply is dropped.
         self.waiting = None;
         let nobody = self.patience.as_ref().is_some_and(|patience| patience.is_waiting());
-        let Some(pid) = self.pid.filter(|_| !nobody) else { return self.no_proc() };
+        if nobody || self.pid == 0 {
+            return self.no_proc();
+        }
+        let pid = Pid::from_bits(self.pid);
         CallError::Timeout { pid, after: self.alarm.after().unwrap_or_default() }
     }
 
