@@ -189,7 +189,7 @@ where
             }
             Err(error) => StartError::Init { reason: error.into_exit_reason() },
         };
-        gone(pid, monitor, link).await;
+        gone(pid, monitor, link, &error).await;
         Err(error)
     }
 }

@@ -198,6 +198,29 @@ fn otp_gs_02_a_start_that_takes_too_long_is_ended() {
     });
 }
 
+/// Such an `init` cannot be ended before its next await, and its starter does not wait for that.
+#[test]
+fn otp_gs_02_a_start_ends_where_init_blocks_its_thread() {
+    use std::sync::mpsc;
+    struct Blocks;
+    impl GenServer for Blocks {
+        type Args = mpsc::Receiver<()>;
+        async fn init(blocked: mpsc::Receiver<()>) -> Init<Self> {
+            let _ = blocked.recv();
+            Init::ok(Blocks)
+        }
+    }
+    common::on_threads(2, || async {
+        process::trap_exit(true);
+        let (free, blocked) = mpsc::channel();
+        let after = Duration::from_millis(1);
+        let error = Blocks::start_link(blocked).timeout(after).await.unwrap_err();
+        assert_eq!(error, StartError::Timeout { after });
+        free.send(()).unwrap();
+        nothing_comes(Duration::from_millis(30)).await;
+    });
+}
+
 #[test]
 fn otp_gs_03_init_may_ignore_stop_or_fail() {
     on_every_driver(|| async {

@@ -95,6 +95,12 @@ struct Patience {
     look: Option<Alarm>,
 }
 
+impl Patience {
+    fn is_waiting(&self) -> bool {
+        self.name.is_some() || self.look.is_some()
+    }
+}
+
 /// How often a key of a registry is looked up by a call that waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -131,7 +137,8 @@ pub struct Call<Q, R, X = NoMeta> {
     destination: Destination,
     request: Option<Q>,
     waiting: Option<Waiting<R>>,
-    pid: Option<Pid>,
+    /// The bits of the pid that was called last; 0, which no pid has, before that.
+    pid: u64,
     alarm: Alarm,
     ticket: Ticket,
     /// For calls that wait for somebody to have the name.
@@ -154,7 +161,7 @@ impl<Q, R, X> Call<Q, R, X> {
             destination: destination.into(),
             request: Some(request),
             waiting: None,
-            pid: None,
+            pid: 0,
             alarm: Alarm::new(Timeout::CALL),
             ticket: Ticket::default(),
             patience: None,
@@ -211,7 +218,7 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         if caller.is_some_and(|caller| caller.pid() == pid) {
             return Poll::Ready(Err(CallError::CallsItself { pid }));
         }
-        self.pid = Some(pid);
+        self.pid = pid.to_bits();
         let turn = self.ticket.turn(pid, cx.waker());
         if turn == Turn::Others {
             return Poll::Pending;
@@ -229,6 +236,10 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         match sent {
             Ok(()) => {
                 self.waiting = Some(waiting);
+                // A call that has found its receiver waits for nobody else.
+                if self.patience.is_some() {
+                    self.patience = None;
+                }
                 Poll::Ready(Ok(()))
             }
             Err((node, why)) => {
@@ -256,6 +267,10 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         match why {
             Refused::NoProc => self.nobody(Some(pid), cx),
             Refused::Full if room::is_for_waiting(pid) => {
+                if let Some(patience) = &mut self.patience {
+                    // Somebody is there; now it is room that is waited for.
+                    **patience = Patience::default();
+                }
                 if self.ticket.join(pid, cx.waker()) != Turn::Others {
                     // The process has ended meanwhile: the next poll finds that out.
                     cx.waker().wake_by_ref();
@@ -304,7 +319,7 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
 
     #[cold]
     fn gone(&self, reason: Option<ExitReason>) -> CallError {
-        let pid = self.pid.expect("set when the call was sent");
+        let pid = Pid::from_bits(self.pid);
         match reason {
             Some(reason) => CallError::Exited { pid, reason },
             None => CallError::NoReply { pid },
@@ -315,9 +330,11 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
     fn timed_out(&mut self) -> CallError {
         // Stops the waiting: a late reply is dropped.
         self.waiting = None;
-        let Some(pid) = self.pid.filter(|_| self.request.is_none() || self.patience.is_none()) else {
+        let nobody = self.patience.as_ref().is_some_and(|patience| patience.is_waiting());
+        if nobody || self.pid == 0 {
             return self.no_proc();
-        };
+        }
+        let pid = Pid::from_bits(self.pid);
         CallError::Timeout { pid, after: self.alarm.after().unwrap_or_default() }
     }
 

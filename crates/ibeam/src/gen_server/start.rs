@@ -71,6 +71,9 @@ impl<S: GenServer> Start<S> {
 
     /// How long `init` may take; a server that takes longer is killed. Default: as long as it likes, as in OTP.
     ///
+    /// Code that computes or blocks cannot be ended before its next await: where `init` is stuck in such code, the start fails a
+    /// second later, and the process and its name last until then.
+    ///
     /// # Erlang/OTP
     /// The option `timeout`.
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
@@ -163,23 +166,33 @@ impl<S: GenServer> Start<S> {
             }
             Err(error) => StartError::Init { reason: error.into_exit_reason() },
         };
-        gone(pid, monitor, self.link).await;
+        gone(pid, monitor, self.link, &error).await;
         Err(error)
     }
 }
 
+/// How long a start waits for the end of a process that was killed for taking too long.
+const STUCK: Duration = Duration::from_secs(1);
+
 /// Waits for the end of a process that was to become something, and takes the notices of it out of the mailbox. Who is linked
 /// to it and does not trap exits may end here.
-pub(crate) async fn gone(pid: Pid, monitor: Option<Reference>, linked: bool) {
+pub(crate) async fn gone(pid: Pid, monitor: Option<Reference>, linked: bool, error: &StartError) {
     if process::try_self_pid().is_none() {
         return;
     }
     let monitor = monitor.unwrap_or_else(|| process::monitor(pid));
-    receive_with(|message| {
-        message.arm(|down: Down| if down.monitor == monitor { Ok(()) } else { Err(down) })
-    })
-    .await;
-    if linked {
+    let patience = match error {
+        StartError::Timeout { .. } => Timeout::After(STUCK),
+        _ => Timeout::Infinity,
+    };
+    let down = |down: Down| if down.monitor == monitor { Ok(()) } else { Err(down) };
+    if receive_with(|message| message.arm(down)).after(patience).await.is_none() {
+        // It computes, and ends at its next await.
+        process::demonitor_flush(monitor);
+        if linked {
+            process::unlink(pid);
+        }
+    } else if linked {
         // Sent before the other notice, so it is there if it comes at all.
         let exit = |exit: Exit| if exit.pid == pid { Ok(()) } else { Err(exit) };
         receive_with(|message| message.arm(exit)).after(Duration::ZERO).await;
