@@ -62,7 +62,7 @@
 //! stopped. Children that ended before, or were stopped by hand, are started with them.
 //!
 //! More than `max_restarts` restarts within `max_seconds` are too many: the supervisor stops its children and ends with
-//! [`ExitReason::Shutdown`], which is its own supervisor's business then. Its last report names the child and the reasons that used the
+//! [`ExitReason::Shutdown`](crate::ExitReason::Shutdown), which is its own supervisor's business then. Its last report names the child and the reasons that used the
 //! budget up.
 //!
 //! # When a restart fails
