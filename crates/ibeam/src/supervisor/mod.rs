@@ -62,7 +62,7 @@
 //! stopped. Children that ended before, or were stopped by hand, are started with them.
 //!
 //! More than `max_restarts` restarts within `max_seconds` are too many: the supervisor stops its children and ends with
-//! [`ExitReason::Shutdown`], which is its own supervisor's business then. Its last report names the child and the reasons that used the
+//! [`ExitReason::Shutdown`](crate::ExitReason::Shutdown), which is its own supervisor's business then. Its last report names the child and the reasons that used the
 //! budget up.
 //!
 //! # When a restart fails
@@ -158,7 +158,7 @@ pub enum Strategy {
 /// Does a supervisor end when its significant children have?
 ///
 /// Only ends count that are a child's own: one that a supervisor stops, or restarts, ends nobody. A supervisor that ends so stops
-/// its other children and ends with [`ExitReason::Shutdown`](crate::ExitReason::Shutdown).
+/// its other children and ends with [`ExitReason::Shutdown`](crate::ExitReason::Shutdown)(crate::ExitReason::Shutdown).
 ///
 /// # Erlang/OTP
 /// The flag `auto_shutdown`.
