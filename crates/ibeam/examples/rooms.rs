@@ -56,10 +56,12 @@ async fn main() -> Result<(), ExitReason> {
     let lounge = ServerRef::<Room>::named("lounge");
     println!("{}", lounge.enter("joe").await?);
     println!("{}", lounge.enter("ann").await?);
+    let monitor = process::monitor("lounge");
     if lounge.enter("vandal").await.is_err() {
         println!("a guest has broken the lounge");
     }
-    // The supervisor answers behind the restart.
+    // When we hear of the death, the supervisor has heard of it too: it answers when it has restarted the child.
+    receive! { Down { monitor: gone, .. } if gone == monitor => {} }
     rooms.key("lounge").count_children().await?;
     println!("the lounge is open again, at the same address");
     println!("{}", lounge.enter("joe").await?);

@@ -77,7 +77,7 @@
 //!
 //! A restart begins with what the child was first started with. If it fails it is tried again, behind the messages that have
 //! come meanwhile, and counts each time: more than `max_restarts` within `max_seconds` and the supervisor stops its children and
-//! ends with [`ExitReason::Shutdown`]. A child without a process is *restarting*: it is counted, listed without a pid, and can be
+//! ends with [`ExitReason::Shutdown`](crate::ExitReason::Shutdown). A child without a process is *restarting*: it is counted, listed without a pid, and can be
 //! terminated by its last pid. A restart that says [`ignore`](crate::Init::ignore) forgets the child.
 //!
 //! # Stopping

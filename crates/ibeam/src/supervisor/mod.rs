@@ -158,7 +158,7 @@ pub enum Strategy {
 /// Does a supervisor end when its significant children have?
 ///
 /// Only ends count that are a child's own: one that a supervisor stops, or restarts, ends nobody. A supervisor that ends so stops
-/// its other children and ends with [`ExitReason::Shutdown`](crate::ExitReason::Shutdown).
+/// its other children and ends with [`ExitReason::Shutdown`](crate::ExitReason::Shutdown)(crate::ExitReason::Shutdown).
 ///
 /// # Erlang/OTP
 /// The flag `auto_shutdown`.
