@@ -156,6 +156,7 @@ impl<Q, R> Call<Q, R> {
 
 impl<Q, R, X> Call<Q, R, X> {
     #[doc(hidden)]
+    #[inline(always)]
     pub fn with_meta(destination: impl Into<Destination>, request: Q) -> Self {
         Self {
             destination: destination.into(),
@@ -171,8 +172,9 @@ impl<Q, R, X> Call<Q, R, X> {
 
     /// Waits this long, or for ever with [`Timeout::Infinity`]; counted from the first poll, and covering the wait for
     /// room in the mailbox, the queueing, the handling and the reply.
+    #[inline(always)]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
-        self.alarm = Alarm::new(timeout.into());
+        self.alarm.limit(timeout.into());
         self
     }
 

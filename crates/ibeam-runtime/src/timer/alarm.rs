@@ -49,6 +49,16 @@ impl Alarm {
         Self { when: When::After(timeout), state: State::Unset }
     }
 
+    /// Another time limit than it was made with, counted from the next poll.
+    #[inline(always)]
+    pub(crate) fn limit(&mut self, timeout: Timeout) {
+        self.silence();
+        if let State::Rang = self.state {
+            self.state = State::Unset;
+        }
+        self.when = When::After(timeout);
+    }
+
     pub(crate) fn until(at: Instant) -> Self {
         Self { when: When::At(at), state: State::Unset }
     }
