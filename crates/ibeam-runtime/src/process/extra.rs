@@ -7,6 +7,7 @@ use std::task::Waker;
 use indexmap::IndexMap;
 
 use crate::exit_reason::ExitReason;
+use crate::nearby::Nearby;
 use crate::pid::Pid;
 use crate::process::dictionary::Dictionary;
 use crate::process::lineage::Lineage;
@@ -91,7 +92,7 @@ impl Rare {
 pub(crate) enum SmallMap<K, V> {
     One(K, V),
     Few(Vec<(K, V)>),
-    Many(Box<IndexMap<K, V, foldhash::fast::FixedState>>),
+    Many(Box<IndexMap<K, V, Nearby>>),
 }
 
 /// From how many entries on hashing beats looking through a list.

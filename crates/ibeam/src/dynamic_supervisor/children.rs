@@ -10,13 +10,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ibeam_runtime::__private::Nearby;
 use ibeam_runtime::{ExitReason, Pid};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::supervisor::{Backoff, ChildCounts, Kind, Restart, Shutdown};
 
 /// Iterates in the order of starts, until a child goes: then the newest takes its place.
-type Table<K> = IndexMap<Pid, Child<K>, foldhash::fast::FixedState>;
+type Table<K> = IndexMap<Pid, Child<K>, Nearby>;
 
 #[derive(Debug)]
 pub(super) struct Children<K> {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use ibeam_runtime::__private::Nearby;
 use ibeam_runtime::process::{self, receive_with};
 use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Instant, Message, Pid, Target};
 
@@ -47,11 +48,11 @@ pub(super) struct Supervising<R: Recipe> {
     /// When the next [`LookAfter`] comes.
     armed: Option<Instant>,
     /// Who has asked for the end of a child that stops.
-    callers: HashMap<Pid, CallFrom<TerminateReply>, foldhash::fast::FixedState>,
+    callers: HashMap<Pid, CallFrom<TerminateReply>, Nearby>,
     /// Who has asked for it after them: hardly ever anybody.
     late_callers: Vec<(Pid, CallFrom<TerminateReply>)>,
     /// Children with a back-off that were restarted, under their pids.
-    failing: HashMap<Pid, Failing, foldhash::fast::FixedState>,
+    failing: HashMap<Pid, Failing, Nearby>,
 }
 
 /// What a restart back-off needs to know of a child.
