@@ -10,7 +10,7 @@ use ibeam_runtime::ExitReason;
 use super::children::Terms;
 use super::{DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
 use crate::gen_server::{GenServer, ServerRef, StartError};
-use crate::supervisor::child_spec::{Settings, StartFn, StartFuture};
+use crate::supervisor::child_spec::{Settings, StartChild, StartFuture};
 use crate::supervisor::{ChildSpec, IntoChildSpec, ServerChild, StartedChild};
 
 /// Children of any kind: each is started with a child specification of its own. The default.
@@ -116,15 +116,15 @@ pub(super) mod sealed {
 
 impl sealed::Recipe for AnyChild {
     type Args = ChildSpec;
-    type Kept = Arc<StartFn>;
+    type Kept = Arc<dyn StartChild>;
 
     fn begin(&self, ChildSpec { settings, start }: ChildSpec) -> (Self::Kept, StartFuture, Terms) {
-        let future = start();
+        let future = start.start();
         (start, future, terms(settings))
     }
 
     fn again(&self, start: &Self::Kept) -> StartFuture {
-        start()
+        start.start()
     }
 }
 
@@ -134,11 +134,11 @@ impl<A: Clone + Send + Sync + 'static, C: DynamicChild> sealed::Recipe for Templ
 
     fn begin(&self, args: A) -> (A, StartFuture, Terms) {
         let ChildSpec { settings, start } = (self.template)(args.clone());
-        (args, start(), terms(settings))
+        (args, start.start(), terms(settings))
     }
 
     fn again(&self, args: &A) -> StartFuture {
-        ((self.template)(args.clone()).start)()
+        (self.template)(args.clone()).start.start()
     }
 }
 

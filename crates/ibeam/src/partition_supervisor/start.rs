@@ -274,7 +274,7 @@ impl Supervise for Partitioned {
 fn entered(mut child: ChildSpec, partition: usize, table: &Arc<Table>) -> ChildSpec {
     let (start, table) = (Arc::clone(&child.start), Arc::clone(table));
     child.start = Arc::new(move || -> StartFuture {
-        let (start, table) = (start(), Arc::clone(&table));
+        let (start, table) = (start.start(), Arc::clone(&table));
         Box::pin(async move {
             let started = start.await;
             table.set(partition, started.as_ref().ok().and_then(|started| started.pid));

@@ -1,8 +1,10 @@
 //! What a supervisor knows of a child, and how a program says it.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,26 +16,41 @@ use super::child_check::SpecError;
 use crate::gen_server::{GenServer, ServerName, Start, StartError};
 
 /// Names a child within its supervisor. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChildId(Arc<str>);
+#[derive(Clone)]
+pub struct ChildId(Id);
+
+#[derive(Clone)]
+enum Id {
+    /// The name of a type: of a child that is not given another id.
+    Type(&'static str),
+    Text(Arc<str>),
+}
 
 impl ChildId {
+    /// No allocation, which is felt where children are started by the hundred thousand.
+    fn of_type(name: &'static str) -> Self {
+        Self(Id::Type(name))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Id::Type(name) => name,
+            Id::Text(text) => text,
+        }
     }
 }
 
 impl From<&str> for ChildId {
     fn from(id: &str) -> Self {
-        Self(id.into())
+        Self(Id::Text(id.into()))
     }
 }
 
 impl From<String> for ChildId {
     fn from(id: String) -> Self {
-        Self(id.into())
+        Self(Id::Text(id.into()))
     }
 }
 
@@ -43,33 +60,60 @@ impl From<&Self> for ChildId {
     }
 }
 
+// As the text, whoever has it: `Borrow` asks for that.
+impl PartialEq for ChildId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for ChildId {}
+
+impl PartialOrd for ChildId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ChildId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for ChildId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
 impl Borrow<str> for ChildId {
     fn borrow(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl PartialEq<str> for ChildId {
     fn eq(&self, other: &str) -> bool {
-        &*self.0 == other
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for ChildId {
     fn eq(&self, other: &&str) -> bool {
-        &*self.0 == *other
+        self.as_str() == *other
     }
 }
 
 impl fmt::Display for ChildId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for ChildId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -182,7 +226,18 @@ impl StartedChild {
 }
 
 pub(crate) type StartFuture = Pin<Box<dyn Future<Output = Result<StartedChild, StartError>> + Send>>;
-pub(crate) type StartFn = dyn Fn() -> StartFuture + Send + Sync;
+
+/// Starts a child, again and again.
+pub trait StartChild: Send + Sync {
+    /// Called in the supervisor's process.
+    fn start(&self) -> StartFuture;
+}
+
+impl<F: Fn() -> StartFuture + Send + Sync> StartChild for F {
+    fn start(&self) -> StartFuture {
+        self()
+    }
+}
 
 /// A child: how it is started, when it is restarted, how it is stopped.
 ///
@@ -224,7 +279,7 @@ pub(crate) type StartFn = dyn Fn() -> StartFuture + Send + Sync;
 #[must_use = "a specification starts nothing"]
 pub struct ChildSpec {
     pub(crate) settings: Settings,
-    pub(crate) start: Arc<StartFn>,
+    pub(crate) start: Arc<dyn StartChild>,
 }
 
 /// A child specification without the start.
@@ -328,12 +383,7 @@ impl ChildSpec {
         S: GenServer,
         F: Fn() -> Start<S> + Send + Sync + 'static,
     {
-        let start = move || -> StartFuture {
-            let start = start();
-            // One allocation: `IntoFuture` would box the server's start once more.
-            Box::pin(async move { start.start_child().await })
-        };
-        Self::boxed(id.into(), start).module(std::any::type_name::<S>())
+        Self::boxed(id.into(), move || started(start())).module(std::any::type_name::<S>())
     }
 
     pub(crate) fn boxed(id: ChildId, start: impl Fn() -> StartFuture + Send + Sync + 'static) -> Self {
@@ -442,12 +492,58 @@ impl fmt::Debug for ChildSpec {
     }
 }
 
+/// The start of a server as that of a child. One allocation: `IntoFuture` would box the server's start once more.
+fn started<S: GenServer>(start: Start<S>) -> StartFuture {
+    Box::pin(start.start_child())
+}
+
 /// A server as a child: what [`GenServer::child`] returns. It is a [`ChildSpec`] that still knows its server's type, so that the
 /// start's own options can be given too.
 #[must_use = "a specification starts nothing"]
 pub struct ServerChild<S: GenServer> {
     settings: Settings,
-    start: Box<dyn Fn() -> Start<S> + Send + Sync>,
+    start: Arc<dyn StartServer<S>>,
+}
+
+/// Starts a server, which may be given further options. One allocation with what it starts from, also as a [`StartChild`].
+trait StartServer<S: GenServer>: StartChild {
+    fn make(&self) -> Start<S>;
+}
+
+/// With a copy of these arguments.
+struct WithArgs<S: GenServer>(S::Args);
+
+/// As the first, with options applied.
+struct WithOptions<S: GenServer, F>(Arc<dyn StartServer<S>>, F);
+
+impl<S: GenServer> StartServer<S> for WithArgs<S>
+where
+    S::Args: Clone + Sync,
+{
+    fn make(&self) -> Start<S> {
+        S::start_link(self.0.clone())
+    }
+}
+
+impl<S: GenServer, F: Fn(Start<S>) -> Start<S> + Send + Sync> StartServer<S> for WithOptions<S, F> {
+    fn make(&self) -> Start<S> {
+        (self.1)(self.0.make())
+    }
+}
+
+impl<S: GenServer> StartChild for WithArgs<S>
+where
+    S::Args: Clone + Sync,
+{
+    fn start(&self) -> StartFuture {
+        started(self.make())
+    }
+}
+
+impl<S: GenServer, F: Fn(Start<S>) -> Start<S> + Send + Sync> StartChild for WithOptions<S, F> {
+    fn start(&self) -> StartFuture {
+        started(self.make())
+    }
 }
 
 impl<S: GenServer> ServerChild<S> {
@@ -457,8 +553,8 @@ impl<S: GenServer> ServerChild<S> {
         S::Args: Clone + Sync,
     {
         let module = std::any::type_name::<S>();
-        let settings = Settings { module: Some(module), ..Settings::new(module.into()) };
-        Self { settings, start: Box::new(move || S::start_link(args.clone())) }
+        let settings = Settings { module: Some(module), ..Settings::new(ChildId::of_type(module)) };
+        Self { settings, start: Arc::new(WithArgs::<S>(args)) }
     }
 
     overrides!();
@@ -472,14 +568,13 @@ impl<S: GenServer> ServerChild<S> {
     /// Options of the start: mailbox, priority, timeout and what else [`Start`] has. Applied at each start.
     pub fn options(self, options: impl Fn(Start<S>) -> Start<S> + Send + Sync + 'static) -> Self {
         let Self { settings, start } = self;
-        Self { settings, start: Box::new(move || options(start())) }
+        Self { settings, start: Arc::new(WithOptions(start, options)) }
     }
 }
 
 impl<S: GenServer> From<ServerChild<S>> for ChildSpec {
     fn from(child: ServerChild<S>) -> Self {
-        let spec = Self::server("", child.start);
-        Self { settings: child.settings, ..spec }
+        Self { settings: child.settings, start: child.start }
     }
 }
 

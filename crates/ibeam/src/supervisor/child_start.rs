@@ -5,14 +5,14 @@ use std::sync::Arc;
 use ibeam_runtime::__private::catch_failure;
 use ibeam_runtime::{ExitReason, Pid};
 
-use super::child_spec::{StartFn, StartFuture, StartedChild};
+use super::child_spec::{StartChild, StartFuture, StartedChild};
 use super::supervisor_ref::FailedToStartChild;
 use crate::gen_server::StartError;
 
 /// One start. What its start function does wrong, a panic included, is a start that failed.
-pub(crate) async fn start(start: &StartFn) -> Result<StartedChild, StartError> {
+pub(crate) async fn start(start: &dyn StartChild) -> Result<StartedChild, StartError> {
     // The function itself is called inside, because it may panic too.
-    match catch_failure(async { start().await }).await {
+    match catch_failure(async { start.start().await }).await {
         Ok(Err(StartError::Ignored)) => Ok(StartedChild::ignored()),
         Ok(started) => started,
         Err(reason) => Err(StartError::Init { reason }),
@@ -41,7 +41,7 @@ pub(crate) fn lingering(error: &StartError) -> Option<Pid> {
 }
 
 /// The start of a child whose own one is not kept.
-pub(crate) fn forgotten() -> Arc<StartFn> {
+pub(crate) fn forgotten() -> Arc<dyn StartChild> {
     Arc::new(|| -> StartFuture {
         Box::pin(async {
             Err(StartError::Init { reason: ExitReason::other("the start of a temporary child is not kept") })

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ibeam_runtime::{ExitReason, Instant, Monitor, Pid, Timer, process};
 
-use super::child_spec::{ChildId, ChildSpec, Settings, StartFn};
+use super::child_spec::{ChildId, ChildSpec, Settings, StartChild};
 
 /// Names a child as long as its supervisor lives.
 pub(super) type Key = u64;
@@ -33,7 +33,7 @@ pub(super) struct Children {
 pub(super) struct Child {
     pub(super) settings: Settings,
     /// `None` once a temporary child runs: its arguments are not kept.
-    pub(super) start: Option<Arc<StartFn>>,
+    pub(super) start: Option<Arc<dyn StartChild>>,
     status: Status,
     /// Restarts in a row that did not help. Only counted under back-off.
     pub(super) failures: u32,
