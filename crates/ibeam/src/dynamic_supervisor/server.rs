@@ -8,6 +8,7 @@
 //! 3. Nothing here looks through the mailbox, or through all children, for the sake of one child.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,13 +21,12 @@ use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Instant, Message, Pid, Tar
 use super::children::{Child, Children, State, ended_as_asked};
 use super::deadlines::{Deadlines, What};
 use super::recipe::{again, begin};
-use super::report::{self, Progress};
 use super::start::Flags;
 use super::{DynamicChildError, DynamicChildInfo, DynamicStartError, Recipe};
 use crate::__private::{handle_call, take_call};
 use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError, other};
 use crate::supervisor::child_exit::{AfterExit, after_exit, is_reported};
-use crate::supervisor::child_report::ErrorContext;
+use crate::supervisor::child_report::{self as report, ErrorContext, Progress};
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Backoff, ChildCounts, Shutdown, StartedChild};
 
@@ -230,12 +230,12 @@ impl<R: Recipe> Supervising<R> {
     async fn start_child(&mut self, args: R::Args) -> StartReply {
         let (started, kept, mut terms) = begin(&self.recipe, args).await.map_err(DynamicStartError::Start)?;
         if let Some(pid) = started.pid {
+            report::progress(Progress::Debug, self.module, &terms, pid);
             let backoff = terms.backoff.take();
             self.children.add(pid, kept, terms);
             if let Some(backoff) = backoff {
                 self.failing.insert(pid, Failing { backoff, failures: 0, started: process::now() });
             }
-            report::progress(Progress::Debug, self.module, &self.children, pid);
         }
         Ok(started)
     }
@@ -253,7 +253,7 @@ impl<R: Recipe> Supervising<R> {
             State::Running => {}
         }
         if is_reported(child.restart(), reason) {
-            report::error(self.module, ErrorContext::ChildTerminated, &self.children, child, pid, reason);
+            self.report(ErrorContext::ChildTerminated, child, pid, reason);
         }
         match after_exit(child.restart(), reason) {
             AfterExit::Restart => self.ended(pid, reason).await,
@@ -301,10 +301,13 @@ impl<R: Recipe> Supervising<R> {
         self.start_again(pid).await
     }
 
+    fn report(&self, context: ErrorContext, child: &Child<R::Kept>, pid: Pid, reason: &dyn Display) {
+        report::error(self.module, context, self.children.reported(child), Some(pid), reason);
+    }
+
     fn give_up(&mut self, pid: Pid) -> Next {
         if let Some(child) = self.children.get(pid) {
-            let spent = self.intensity.spent();
-            report::error(self.module, ErrorContext::Shutdown, &self.children, child, pid, &spent);
+            self.report(ErrorContext::Shutdown, child, pid, &self.intensity.spent());
         }
         self.forget(pid);
         Next::stop(ExitReason::Shutdown)
@@ -318,19 +321,14 @@ impl<R: Recipe> Supervising<R> {
                 if let Some(failing) = self.failing.remove(&former) {
                     self.failing.insert(pid, Failing { started: process::now(), ..failing });
                 }
-                report::progress(Progress::Info, self.module, &self.children, pid);
+                if let Some(child) = self.children.get(pid) {
+                    report::progress(Progress::Info, self.module, self.children.reported(child), pid);
+                }
             }
             Ok(StartedChild { pid: None, .. }) => self.forget(former),
             Err(error) => {
                 if let Some(child) = self.children.get(former) {
-                    report::error(
-                        self.module,
-                        ErrorContext::StartError,
-                        &self.children,
-                        child,
-                        former,
-                        &error,
-                    );
+                    self.report(ErrorContext::StartError, child, former, &error);
                 }
                 self.children.set_state(former, State::Restarting);
                 self.try_again(former, error);
@@ -445,7 +443,7 @@ impl<R: Recipe> Supervising<R> {
     fn stopped(&mut self, pid: Pid, reason: &ExitReason) {
         let Some(child) = self.children.get(pid) else { return };
         if !ended_as_asked(child.restart(), child.shutdown(), reason) {
-            report::error(self.module, ErrorContext::ShutdownError, &self.children, child, pid, reason);
+            self.report(ErrorContext::ShutdownError, child, pid, reason);
         }
         self.forget(pid);
         if let Some(from) = self.callers.remove(&pid) {
