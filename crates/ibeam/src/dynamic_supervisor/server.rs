@@ -28,6 +28,7 @@ use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError, ot
 use crate::supervisor::child_exit::{AfterExit, after_exit, is_reported};
 use crate::supervisor::child_report::{self as report, ErrorContext, Progress};
 use crate::supervisor::intensity::Intensity;
+use crate::supervisor::tree::{Below, ListChildren, TreeNode};
 use crate::supervisor::{Backoff, ChildCounts, Shutdown, StartedChild};
 
 /// How long a child that was asked to stop is given before it is monitored, in case that it has removed its link.
@@ -184,7 +185,7 @@ impl<R: Recipe> Supervising<R> {
         };
         let message = match message.take_call::<WhichChildren, Vec<DynamicChildInfo>>() {
             Ok((WhichChildren, from)) => {
-                from.reply(self.list().await);
+                from.reply(self.list(usize::MAX, |child| child).await);
                 return Next::go_on();
             }
             Err(message) => message,
@@ -196,19 +197,33 @@ impl<R: Recipe> Supervising<R> {
             }
             Err(message) => message,
         };
-        match message.take_call::<CountChildren, ChildCounts>() {
+        let message = match message.take_call::<CountChildren, ChildCounts>() {
             Ok((CountChildren, from)) => {
                 from.reply(self.children.counts());
+                return Next::go_on();
+            }
+            Err(message) => message,
+        };
+        match message.take_call::<ListChildren, Below>() {
+            Ok((ListChildren { max }, from)) => {
+                let children = self.list(max, |child| {
+                    let DynamicChildInfo { pid, kind, module, .. } = child;
+                    TreeNode::child(None, pid, pid.is_none(), kind, module)
+                });
+                from.reply(Below { children: children.await, counts: self.children.counts() });
                 Next::go_on()
             }
             Err(message) => other(self, message).await,
         }
     }
 
-    async fn list(&self) -> Vec<DynamicChildInfo> {
-        let mut list = Vec::with_capacity(self.children.len());
-        while let Some((pid, child)) = self.children.at(list.len()) {
-            list.push(self.info(pid, child));
+    /// The first of the children, in words of the asker's.
+    async fn list<T>(&self, max: usize, put: impl Fn(DynamicChildInfo) -> T) -> Vec<T> {
+        let mut list = Vec::with_capacity(self.children.len().min(max));
+        while list.len() < max
+            && let Some((pid, child)) = self.children.at(list.len())
+        {
+            list.push(put(self.info(pid, child)));
             // Processes beside this one go on meanwhile.
             if list.len().is_multiple_of(4096) {
                 process::yield_now().await;
