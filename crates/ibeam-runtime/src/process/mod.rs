@@ -53,7 +53,7 @@ pub use monitors::{
     Alias, AliasMode, Down, Monitor, MonitorBuilder, TaggedDown, Target, alias, demonitor, demonitor_flush,
     make_ref, monitor, monitor_builder, unalias,
 };
-pub use names::{Name, NameError, name, register, registered, unregister, whereis};
+pub use names::{Name, NameError, name, name_of, register, registered, unregister, whereis};
 pub use receive::{Candidate, Receive, ReceiveAfter, Recv, hibernate, receive_with, recv, try_recv};
 pub use send::{Destination, SendError, SendWait, TrySendError};
 pub use spawn::{Spawn, SpawnError, builder, spawn, spawn_link, spawn_monitor};

@@ -275,3 +275,9 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
         self.server.stop(reason, timeout).await
     }
 }
+
+impl<R: Recipe> From<&DynamicSupervisorRef<R>> for Destination {
+    fn from(supervisor: &DynamicSupervisorRef<R>) -> Self {
+        Self::from(&supervisor.server)
+    }
+}

@@ -93,7 +93,6 @@ mod children;
 mod deadlines;
 mod dynamic_ref;
 mod recipe;
-mod report;
 mod server;
 mod start;
 

@@ -22,7 +22,7 @@ use super::super::info;
 use super::super::plan::{BatchReply, Calls, Plan, ShardCall};
 use super::super::resp::{Decoder, ErrorReply, Output, Reply};
 use super::super::session::{ClientInfo, Effect, Session};
-use super::context::{Context, Place};
+use super::context::Context;
 use super::hub_server::{HubServer, HubServerClient};
 use super::now_ms;
 use super::shard_server::ShardServerClient;
@@ -34,8 +34,6 @@ const RESTART_LOOK: Duration = Duration::from_millis(1);
 /// How long a connection that we close waits for the client to close it as well. A socket that is closed while bytes lie in
 /// it unread resets the connection, and what we wrote last may not reach the client.
 const LINGER: Duration = Duration::from_millis(500);
-/// How much longer than [`Demo::stop`](super::Demo::stop) a connection has patience: it is killed before.
-const GRACE: Duration = Duration::from_secs(1);
 /// How many reads of what a client has sent before the server stopped are still answered.
 const LAST_READS: usize = 16;
 /// How many messages are taken out of the mailbox before they are written.
@@ -52,8 +50,8 @@ pub(super) struct Connection {
     session: Session,
     plan: Plan,
     output: Output,
-    /// What all connections share, by way of this one's place among them.
-    context: Place,
+    /// What all connections share.
+    context: Arc<Context>,
     /// The hub's process that knows our subscriptions, and its monitor; `None` before the first subscription.
     hub: Option<(Pid, Reference)>,
     /// The last time that bytes went in or out.
@@ -72,7 +70,7 @@ enum End {
     Close,
     /// The server stops: what has arrived is answered first.
     Stop,
-    /// The socket is gone, or not worth a good-bye.
+    /// The socket is gone, or not worth a good-bye; or nobody would wait for one.
     Lost,
 }
 
@@ -93,7 +91,7 @@ impl From<io::Error> for End {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, id: u64, context: Place) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, id: u64, context: Arc<Context>) -> Self {
         let session = Session::new(id, peer.to_string(), context.address.to_string(), now_ms());
         Self {
             stream,
@@ -116,12 +114,17 @@ impl Connection {
             }
         };
         let patience = self.context.options.shutdown_timeout.0;
-        let _done_or_too_slow = match ended {
-            End::Close => timeout(patience, Box::pin(self.finish())).await,
-            // Whoever stops the server counts those that were not done in time, so they must not give up just before.
-            End::Stop => timeout(patience + GRACE, Box::pin(self.answer_and_finish())).await,
-            End::Lost => return,
-        };
+        match ended {
+            End::Close => {
+                let _done_or_too_slow = timeout(patience, Box::pin(self.finish())).await;
+            }
+            End::Stop => {
+                if timeout(patience, Box::pin(self.answer_and_finish())).await.is_err() {
+                    self.context.count_cut_off();
+                }
+            }
+            End::Lost => {}
+        }
     }
 
     /// Answers what has arrived before the server stopped.
@@ -334,7 +337,9 @@ impl Connection {
                     Err(error) => break error.into(),
                 }
             },
-            Effect::Info(sections) => Reply::Bulk(info::render(&context.snapshot().await, &sections).into()),
+            Effect::Info(sections) => {
+                Reply::Bulk(info::render(&context.snapshot(&sections).await, &sections).into())
+            }
             Effect::ClientList(filter) => {
                 let mut others = pin!(context.other_clients(&filter));
                 let mut clients = loop {
@@ -416,9 +421,12 @@ impl Connection {
         if message.is::<Crash>() {
             panic!("DEBUG CRASH connection {}", self.session.id());
         }
-        if message.is::<Exit>() {
-            return Err(End::Stop);
-        }
+        let message = match message.downcast::<Exit>() {
+            // Its supervisor has been asked to stop, or is gone without a word.
+            Ok(Exit { reason: ExitReason::Shutdown, .. }) => return Err(End::Stop),
+            Ok(_) => return Err(End::Lost),
+            Err(message) => message,
+        };
         match message.downcast::<Down>() {
             Ok(down) => {
                 self.hub.take_if(|(_, monitor)| *monitor == down.monitor);
