@@ -12,7 +12,6 @@ use super::dynamic_ref::DynamicSupervisorRef;
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
 use super::server::{InitFuture, Setup, Supervising};
 use crate::gen_server::{GenServer, ServerName, Start, StartError};
-use crate::supervisor::child_spec::StartFuture;
 use crate::supervisor::intensity::Limits;
 use crate::supervisor::{Backoff, ChildSpec, IntoChildSpec, Kind, SpecError};
 
@@ -202,10 +201,7 @@ fn start_as_child<R: Recipe>(
     module: &'static str,
     start: impl Fn() -> StartDynamicSupervisor<R> + Send + Sync + 'static,
 ) -> ChildSpec {
-    let start = move || -> StartFuture {
-        let start = start().into_start();
-        Box::pin(async move { start.start_child().await })
-    };
+    let start = move || start().into_start().start_child();
     ChildSpec::boxed(id.into(), start).kind(Kind::Supervisor).module(module)
 }
 

@@ -1,11 +1,11 @@
 //! Starting a server.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
-use ibeam_runtime::process::{self, Spawn, receive_with};
+use ibeam_runtime::process::{self, Call, Spawn, receive_with};
 use ibeam_runtime::{
     CallError, Down, Exit, ExitReason, NameError, Overflow, Pid, Priority, Reference, SpawnError, Timeout,
 };
@@ -13,6 +13,7 @@ use ibeam_runtime::{
 use super::run::{Setup, run};
 use super::{GenServer, ServerName, ServerRef};
 use crate::supervisor::StartedChild;
+use crate::supervisor::child_spec::StartFuture;
 
 /// A server that is to be started: options, then `.await`.
 ///
@@ -108,10 +109,13 @@ impl<S: GenServer> Start<S> {
         self
     }
 
-    /// As a supervisor starts it.
-    pub(crate) async fn start_child(self) -> Result<StartedChild, StartError> {
-        let (server, _) = self.start(false).await?;
-        Ok(StartedChild::running(server.pid().expect("a server that was just started has a pid")))
+    /// As a supervisor starts it. The process begins here and now, for this is called where the start is awaited; so what is boxed
+    /// is the waiting alone.
+    pub(crate) fn start_child(self) -> StartFuture {
+        match self.spawn(false) {
+            Ok(starting) => Box::pin(async { Ok(StartedChild::running(starting.started().await?.0)) }),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
     }
 
     /// Starts the server, and monitors it from its first moment on. Of a start that fails no [`Down`] is left.
@@ -130,33 +134,55 @@ impl<S: GenServer> Start<S> {
     }
 
     async fn start(self, monitored: bool) -> Result<(ServerRef<S>, Option<Reference>), StartError> {
+        let (pid, monitor) = self.spawn(monitored)?.started().await?;
+        Ok((ServerRef::of(pid), monitor))
+    }
+
+    fn spawn(self, monitored: bool) -> Result<Starting, StartError> {
+        let Self { args, spawn, link, timeout, name, hibernate_after } = self;
         // Asked first, as in OTP: no process comes and goes for a name that is taken.
-        if let Some(name) = &self.name
+        if let Some(name) = &name
             && let Some(pid) = name.whereis()
         {
             return Err(StartError::AlreadyStarted { name: name.clone(), pid });
         }
-        let mut spawn = if self.link { self.spawn.link() } else { self.spawn };
+        let mut spawn = if link { spawn.link() } else { spawn };
         let mut via = None;
-        match &self.name {
+        match &name {
             Some(ServerName::Local(name)) => spawn = spawn.name(name),
             Some(ServerName::Via(name)) => via = Some(name.clone()),
             None => {}
         }
-        let setup = Setup { linked: self.link, via, hibernate_after: self.hibernate_after };
-        let server = run::<S>(self.args, setup);
+        let server = run::<S>(args, Setup { linked: link, via, hibernate_after });
         let spawned = if monitored {
             spawn.try_spawn_monitor(server).map(|(pid, monitor)| (pid, Some(monitor.reference())))
         } else {
             spawn.try_spawn(server).map(|pid| (pid, None))
         };
         let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
-        let begun = process::Call::<Begin, Begun>::new(pid, Begin).timeout(self.timeout).await;
-        let error = match begun {
-            Ok(Begun::Running) => return Ok((ServerRef::of(pid), monitor)),
+        Ok(Starting { pid, monitor, begun: Call::new(pid, Begin).timeout(timeout), name, link })
+    }
+}
+
+/// A server whose process is there, and whose `init` has not returned yet. Needs to know nothing of the server's type, and is small:
+/// a supervisor has one for each child that it starts.
+struct Starting {
+    pid: Pid,
+    monitor: Option<Reference>,
+    begun: Call<Begin, Begun>,
+    name: Option<ServerName>,
+    link: bool,
+}
+
+impl Starting {
+    /// Waits until it has begun.
+    async fn started(mut self) -> Result<(Pid, Option<Reference>), StartError> {
+        let Self { pid, monitor, link, .. } = self;
+        let error = match (&mut self.begun).await {
+            Ok(Begun::Running) => return Ok((pid, monitor)),
             Ok(Begun::Ignored) => StartError::Ignored,
             Ok(Begun::Failed(reason)) => StartError::Init { reason },
-            Ok(Begun::Taken(pid)) => match self.name {
+            Ok(Begun::Taken(pid)) => match self.name.take() {
                 Some(name) => StartError::AlreadyStarted { name, pid },
                 None => unreachable!("only a name can be taken"),
             },
@@ -166,7 +192,8 @@ impl<S: GenServer> Start<S> {
             }
             Err(error) => StartError::Init { reason: error.into_exit_reason() },
         };
-        gone(pid, monitor, self.link, &error).await;
+        // Boxed: it is rare, and must not make each start larger.
+        Box::pin(gone(pid, monitor, link, &error)).await;
         Err(error)
     }
 }
