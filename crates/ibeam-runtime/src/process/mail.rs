@@ -19,10 +19,12 @@
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
+use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
 use crate::process::Overflow;
 use crate::process::monitors::Down;
 use crate::process::room;
-use crate::process::signal::Signal;
+use crate::process::signal::{Signal, refuse};
 use crate::raw::mailbox::Single;
 use crate::raw::node::{Chain, Kind, OwnedNode};
 use crate::raw::pcb::{Bits, Owner};
@@ -127,10 +129,12 @@ impl Owner {
         let mut dropped = Vec::new();
         while let Some(mut node) = chain.pop() {
             if node.kind() == Kind::Signal {
-                if node.header().target == self.pid().to_bits()
-                    && let Ok(signal) = node.into_signal::<Signal>()
-                {
-                    self.handle(signal);
+                let target = Pid::from_bits(node.header().target);
+                match node.into_signal::<Signal>() {
+                    Ok(signal) if target == self.pid() => self.handle(signal),
+                    // Sent to a former process of this slot.
+                    Ok(signal) => refuse(target, signal),
+                    Err(_) => {}
                 }
                 continue;
             }
@@ -225,9 +229,8 @@ impl Owner {
             if node.header().target == self.pid().to_bits() {
                 return Some((cells.fetched.get() - u64::from(left) - 1, node));
             }
-            // Sent to a former process of this slot.
             self.left(&node);
-            self.drop_undelivered(node, Undelivered::NoProc);
+            self.drop_stray(node);
         }
     }
 
@@ -282,11 +285,18 @@ impl Owner {
         if self.charge() { Ok(self.pop()) } else { Err(Spent) }
     }
 
-    /// This one was sent to a former process of this slot.
     #[cold]
     fn pop_after_stray(self, stray: OwnedNode) -> Result<Option<OwnedNode>, Spent> {
-        self.drop_undelivered(stray, Undelivered::NoProc);
+        self.drop_stray(stray);
         self.pop_charged_slowly()
+    }
+
+    /// Drops a message that was sent to a former process of this slot: between the look-up and the push the slot has changed hands.
+    /// A call ends as that of any process that is not there.
+    #[cold]
+    pub(crate) fn drop_stray(self, node: OwnedNode) {
+        let former = Pid::from_bits(node.header().target);
+        self.shared().undelivered(former, node, Undelivered::NoProc, Some(&ExitReason::NoProc));
     }
 
     fn take_saved(self, from: u64) -> Option<(u64, OwnedNode)> {
