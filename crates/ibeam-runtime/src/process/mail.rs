@@ -22,7 +22,6 @@ use std::task::{Context, Waker};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::Overflow;
-use crate::process::monitors::Down;
 use crate::process::room;
 use crate::process::signal::{Signal, refuse};
 use crate::raw::mailbox::Single;
@@ -471,18 +470,14 @@ impl Owner {
         .unwrap_or(0)
     }
 
-    /// Removes the notice of a monitor that has fired.
-    pub(crate) fn remove_down(self, reference: Reference) {
-        let mut cursor = 0;
-        let mut found = false;
+    /// Removes the first message of this type that fits, from this number on. `false`: there is none.
+    pub(crate) fn remove_message<T: Send + 'static>(self, mut from: u64, is_it: impl Fn(&T) -> bool) -> bool {
         let budget = self.cells().budget.replace(u32::MAX);
-        let _ = self.scan(&mut cursor, |node| {
-            node.offer(|down: Down| {
-                found = down.monitor == reference;
-                if found { Ok(()) } else { Err(down) }
-            })
+        let removed = self.scan(&mut from, |node| {
+            node.offer(|message: T| if is_it(&message) { Ok(()) } else { Err(message) })
         });
         self.cells().budget.set(budget);
+        removed.is_ok()
     }
 
     pub(crate) fn drop_undelivered(self, node: OwnedNode, why: Undelivered) {
