@@ -12,6 +12,7 @@
 
 use crate::driver::Place;
 use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
 use crate::process::exit;
 use crate::process::extra::SmallMap;
 use crate::process::room;
@@ -21,6 +22,7 @@ use crate::raw::node::{Chain, Kind, OwnedNode};
 use crate::raw::pcb::Owner;
 use crate::raw::ready::Next;
 use crate::raw::slab;
+use crate::reference::Reference;
 use crate::report;
 use crate::runtime::metrics::Undelivered;
 
@@ -96,14 +98,19 @@ fn oldest(owner: Owner) -> Option<OwnedNode> {
 }
 
 fn drop_node(owner: Owner, node: OwnedNode, reason: &ExitReason) {
+    let target = Pid::from_bits(node.header().target);
+    // Not for a former process of this slot: for this one, or for an alias of it.
+    let ours = target == owner.pid() || Reference::from_bits(target.to_bits()).is_some();
     if node.kind() != Kind::Signal {
-        return owner.shared().undelivered(owner.pid(), node, Undelivered::LeftAtDeath, Some(reason));
-    }
-    if node.header().target != owner.pid().to_bits() {
-        return;
+        return if ours {
+            owner.shared().undelivered(owner.pid(), node, Undelivered::LeftAtDeath, Some(reason));
+        } else {
+            owner.drop_stray(node);
+        };
     }
     // The process was not there any more for those who asked now, but for what was taken back it still has to act.
     match node.into_signal::<Signal>() {
+        Ok(signal) if !ours => signal::refuse(target, signal),
         Ok(signal @ (Signal::Link { .. } | Signal::Monitor { .. })) => owner.too_late(signal),
         Ok(signal @ (Signal::Unlink { .. } | Signal::UnlinkAck { .. } | Signal::Demonitor { .. })) => {
             owner.handle(signal);

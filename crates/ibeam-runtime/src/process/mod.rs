@@ -54,6 +54,8 @@ pub use monitors::{
     make_ref, monitor, monitor_builder, unalias,
 };
 pub use names::{Name, NameError, name, name_of, register, registered, unregister, whereis};
+#[doc(hidden)]
+pub use receive::flush_message;
 pub use receive::{Candidate, Receive, ReceiveAfter, Recv, hibernate, receive_with, recv, try_recv};
 pub use send::{Destination, SendError, SendWait, TrySendError};
 pub use spawn::{Spawn, SpawnError, builder, spawn, spawn_link, spawn_monitor};

@@ -118,7 +118,7 @@ impl<S: GenServer> Start<S> {
         }
     }
 
-    /// Starts the server, and monitors it from its first moment on. Of a start that fails no [`Down`] is left.
+    /// Starts the server, and monitors it from its first moment on. Of a start that fails, or is given up, no [`Down`] is left.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -160,7 +160,8 @@ impl<S: GenServer> Start<S> {
             spawn.try_spawn(server).map(|pid| (pid, None))
         };
         let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
-        Ok(Starting { pid, monitor, begun: Call::new(pid, Begin).timeout(timeout), name, link })
+        let begun = Call::new(pid, Begin).timeout(timeout);
+        Ok(Starting { pid, monitor: Watch(monitor), begun, name, link })
     }
 }
 
@@ -168,7 +169,7 @@ impl<S: GenServer> Start<S> {
 /// a supervisor has one for each child that it starts.
 struct Starting {
     pid: Pid,
-    monitor: Option<Reference>,
+    monitor: Watch,
     begun: Call<Begin, Begun>,
     name: Option<ServerName>,
     link: bool,
@@ -177,8 +178,10 @@ struct Starting {
 impl Starting {
     /// Waits until it has begun.
     async fn started(mut self) -> Result<(Pid, Option<Reference>), StartError> {
-        let Self { pid, monitor, link, .. } = self;
-        let error = match (&mut self.begun).await {
+        let Self { pid, link, .. } = self;
+        let begun = (&mut self.begun).await;
+        let monitor = self.monitor.keep();
+        let error = match begun {
             Ok(Begun::Running) => return Ok((pid, monitor)),
             Ok(Begun::Ignored) => StartError::Ignored,
             Ok(Begun::Failed(reason)) => StartError::Init { reason },
@@ -198,6 +201,26 @@ impl Starting {
     }
 }
 
+/// The monitor of a process that is being started. Who gives the start up has not been told of it, so it goes with the start.
+pub(crate) struct Watch(pub(crate) Option<Reference>);
+
+impl Watch {
+    pub(crate) fn keep(&mut self) -> Option<Reference> {
+        self.0.take()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Elsewhere than in a process nothing could be monitored.
+        if let Some(monitor) = self.0.take()
+            && process::try_self_pid().is_some()
+        {
+            process::demonitor_flush(monitor);
+        }
+    }
+}
+
 /// How long a start waits for the end of a process that was killed for taking too long.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -208,6 +231,7 @@ pub(crate) async fn gone(pid: Pid, monitor: Option<Reference>, linked: bool, err
         return;
     }
     let monitor = monitor.unwrap_or_else(|| process::monitor(pid));
+    let mut watch = Watch(Some(monitor));
     let patience = match error {
         StartError::Timeout { .. } => Timeout::After(STUCK),
         _ => Timeout::Infinity,
@@ -215,11 +239,13 @@ pub(crate) async fn gone(pid: Pid, monitor: Option<Reference>, linked: bool, err
     let down = |down: Down| if down.monitor == monitor { Ok(()) } else { Err(down) };
     if receive_with(|message| message.arm(down)).after(patience).await.is_none() {
         // It computes, and ends at its next await.
-        process::demonitor_flush(monitor);
         if linked {
             process::unlink(pid);
         }
-    } else if linked {
+        return;
+    }
+    watch.keep();
+    if linked {
         // Sent before the other notice, so it is there if it comes at all.
         let exit = |exit: Exit| if exit.pid == pid { Ok(()) } else { Err(exit) };
         receive_with(|message| message.arm(exit)).after(Duration::ZERO).await;
