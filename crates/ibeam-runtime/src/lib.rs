@@ -76,6 +76,7 @@ pub use timeout::Timeout;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::message::Described;
+    pub use crate::pid::PidCell;
     pub use crate::process::{catch_exit, catch_failure, dropped_callers};
     pub use crate::raw::node::{Meta, NoMeta};
 }
