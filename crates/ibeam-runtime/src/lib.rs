@@ -79,6 +79,7 @@ pub use timeout::Timeout;
 pub mod __private {
     pub use crate::message::Described;
     pub use crate::nearby::Nearby;
+    pub use crate::pid::PidCell;
     pub use crate::process::{catch_exit, catch_failure, dropped_callers, flush_message};
     pub use crate::raw::node::{Meta, NoMeta};
 }

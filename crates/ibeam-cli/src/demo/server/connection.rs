@@ -25,7 +25,7 @@ use super::super::session::{ClientInfo, Effect, Session};
 use super::context::Context;
 use super::hub_server::{HubServer, HubServerClient};
 use super::now_ms;
-use super::shard_server::ShardServerClient;
+use super::shard_server::{ShardServer, ShardServerClient};
 
 /// How long a request waits for a shard or the hub that is being restarted.
 const RESTART_PATIENCE: Duration = Duration::from_secs(5);
@@ -263,12 +263,14 @@ impl Connection {
     /// Does the requests that have arrived completely. `true`: there may be more, which would make too much output at once.
     async fn do_requests(&mut self) -> Result<bool, End> {
         let mut commands = 0;
+        // They have arrived together, so they have one time.
+        let mut now = now_ms();
         let ended = loop {
             let effect = match self.decoder.decode(&mut self.input) {
                 Ok(Some(args)) => {
                     commands += 1;
                     let settings = &self.context.settings;
-                    self.session.handle(args, now_ms(), settings, &mut self.plan, &mut self.output)
+                    self.session.handle(args, now, settings, &mut self.plan, &mut self.output)
                 }
                 Ok(None) => break Ok(false),
                 Err(error) => {
@@ -278,11 +280,12 @@ impl Connection {
             };
             if effect.is_some() || self.plan.is_full() {
                 self.run_plan().await;
-            }
-            if let Some(effect) = effect
-                && let Err(end) = Box::pin(self.perform(effect)).await
-            {
-                break Err(end);
+                if let Some(effect) = effect
+                    && let Err(end) = Box::pin(self.perform(effect)).await
+                {
+                    break Err(end);
+                }
+                now = now_ms();
             }
             if self.is_behind() {
                 break Ok(true);
@@ -298,15 +301,19 @@ impl Connection {
         if self.plan.is_empty() {
             return;
         }
-        let calls = self.plan.take_calls();
-        let results = match calls.len() {
-            1 => {
-                let call = calls.into_iter().next().expect("one");
-                smallvec::smallvec![ask(&self.context, call).await]
+        let mut calls = self.plan.take_calls();
+        match calls.pop() {
+            // The usual case, without the room that several need.
+            Some(call) if calls.is_empty() => {
+                let result = ask(&self.context, call).await;
+                self.plan.finish([result], &mut self.output);
             }
-            _ => Box::pin(ask_all(&self.context, calls)).await,
-        };
-        self.plan.finish(results, &mut self.output);
+            last => {
+                calls.extend(last);
+                let results = Box::pin(ask_all(&self.context, calls)).await;
+                self.plan.finish(results, &mut self.output);
+            }
+        }
     }
 
     async fn perform(&mut self, effect: Effect) -> Result<(), End> {
@@ -526,11 +533,30 @@ async fn patiently<R>(mut call: impl Future<Output = Result<R, CallError>> + Unp
     }
 }
 
+/// The process that a shard has now. Its handle, which all connections share, would be a place where they get in each other's way.
+fn by_pid(shard: &ServerRef<ShardServer>) -> ServerRef<ShardServer> {
+    shard.pid().map_or_else(|| shard.clone(), ServerRef::of)
+}
+
+/// Sends a call to the next process of the server: the one that it was for had ended before it came.
+async fn to_the_next<S: HandleCall<Q>, Q: Send + 'static>(
+    mut call: Call<S, Q>,
+    server: &ServerRef<S>,
+) -> Result<S::Reply, CallError> {
+    call.redirect(server);
+    patiently(call).await
+}
+
 /// Asks a shard.
 async fn ask(context: &Context, call: ShardCall) -> Result<BatchReply, ErrorReply> {
     let ShardCall { shard, batch } = call;
-    let call = context.shards[shard].run(batch).timeout(Timeout::Infinity);
-    patiently(call).await.map_err(|error| failed(&format!("shard {shard}"), &error))
+    let server = &context.shards[shard];
+    let mut call = by_pid(server).run(batch).timeout(Timeout::Infinity);
+    let result = match (&mut call).await {
+        Err(CallError::NoProc { .. }) => Box::pin(to_the_next(call, server)).await,
+        result => result,
+    };
+    result.map_err(|error| failed(&format!("shard {shard}"), &error))
 }
 
 /// Asks several shards at once; all answers, in the order of the calls.
@@ -538,14 +564,20 @@ async fn ask_all(context: &Context, calls: Calls) -> SmallVec<[Result<BatchReply
     let shards: SmallVec<[usize; 4]> = calls.iter().map(|call| call.shard).collect();
     let mut calls: SmallVec<[_; 4]> = calls
         .into_iter()
-        .map(|ShardCall { shard, batch }| context.shards[shard].run(batch).timeout(Timeout::Infinity))
+        .map(|ShardCall { shard, batch }| {
+            by_pid(&context.shards[shard]).run(batch).timeout(Timeout::Infinity)
+        })
         .collect();
     let sent = send_all(&mut calls).await;
     let mut results = SmallVec::new();
-    for ((shard, call), early) in shards.into_iter().zip(calls).zip(sent) {
+    for ((shard, mut call), early) in shards.into_iter().zip(calls).zip(sent) {
         let result = match early {
-            Some(Err(CallError::NoProc { .. })) | None => patiently(call).await,
             Some(result) => result,
+            None => (&mut call).await,
+        };
+        let result = match result {
+            Err(CallError::NoProc { .. }) => to_the_next(call, &context.shards[shard]).await,
+            result => result,
         };
         results.push(result.map_err(|error| failed(&format!("shard {shard}"), &error)));
     }
