@@ -45,6 +45,7 @@
 //! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
 //! | servers with state | [`gen_server`](mod@gen_server) |
 //! | bare processes that are waited for | [`proc_lib`] |
+//! | a value that processes share | [`agent`] |
 //! | restarting what crashes | [`supervisor`] |
 //! | children that come and go | [`dynamic_supervisor`] |
 //! | the same child several times, by key | [`partition_supervisor`] |
@@ -57,6 +58,7 @@ extern crate self as ibeam;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+pub mod agent;
 pub mod dynamic_supervisor;
 pub mod gen_server;
 pub mod partition_supervisor;
@@ -64,6 +66,8 @@ pub mod prelude;
 pub mod proc_lib;
 pub mod supervisor;
 
+#[doc(no_inline)]
+pub use agent::{Agent, AgentRef};
 #[doc(no_inline)]
 pub use dynamic_supervisor::{DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
 #[doc(no_inline)]

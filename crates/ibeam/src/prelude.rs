@@ -1,5 +1,6 @@
 //! What most programs use: `use ibeam::prelude::*;`.
 
+pub use crate::agent::{Agent, AgentRef};
 pub use crate::dynamic_supervisor::{
     DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef,
 };
