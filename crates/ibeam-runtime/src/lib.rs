@@ -79,6 +79,9 @@ pub use timeout::Timeout;
 pub mod __private {
     pub use crate::message::Described;
     pub use crate::nearby::Nearby;
+    pub use crate::process::keepers::{Keeper, forget, keep, may_keep};
     pub use crate::process::{catch_exit, catch_failure, dropped_callers};
     pub use crate::raw::node::{Meta, NoMeta};
+    pub use crate::report::quietly;
+    pub use crate::runtime::{extension, hash_seed};
 }

@@ -49,6 +49,7 @@
 //! | restarting what crashes | [`supervisor`] |
 //! | children that come and go | [`dynamic_supervisor`] |
 //! | the same child several times, by key | [`partition_supervisor`] |
+//! | processes by key, one or many per key | [`registry`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
 
@@ -64,6 +65,7 @@ pub mod gen_server;
 pub mod partition_supervisor;
 pub mod prelude;
 pub mod proc_lib;
+pub mod registry;
 pub mod supervisor;
 
 #[doc(no_inline)]
@@ -85,6 +87,8 @@ pub use ibeam_runtime::{
 };
 #[doc(no_inline)]
 pub use partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
+#[doc(no_inline)]
+pub use registry::{RegisterError, Registry, RegistryEvent};
 #[doc(no_inline)]
 pub use supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
