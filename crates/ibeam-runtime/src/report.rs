@@ -70,7 +70,7 @@ fn report(owner: Owner, reason: &ExitReason) {
 
 /// Runs the program's destructors where a panic of theirs must go no further: it is reported, and that is all. `pid`:
 /// whose value or message it is, if anybody's.
-pub(crate) fn quietly(pid: Option<Pid>, destructors: impl FnOnce()) {
+pub fn quietly(pid: Option<Pid>, destructors: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(destructors)) {
         panicked_while_dropped(pid, payload);
     }

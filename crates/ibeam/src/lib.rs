@@ -45,9 +45,11 @@
 //! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
 //! | servers with state | [`gen_server`](mod@gen_server) |
 //! | bare processes that are waited for | [`proc_lib`] |
+//! | a value that processes share | [`agent`] |
 //! | restarting what crashes | [`supervisor`] |
 //! | children that come and go | [`dynamic_supervisor`] |
 //! | the same child several times, by key | [`partition_supervisor`] |
+//! | processes by key, one or many per key | [`registry`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
 
@@ -57,13 +59,17 @@ extern crate self as ibeam;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+pub mod agent;
 pub mod dynamic_supervisor;
 pub mod gen_server;
 pub mod partition_supervisor;
 pub mod prelude;
 pub mod proc_lib;
+pub mod registry;
 pub mod supervisor;
 
+#[doc(no_inline)]
+pub use agent::{Agent, AgentRef};
 #[doc(no_inline)]
 pub use dynamic_supervisor::{DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
 #[doc(no_inline)]
@@ -81,6 +87,8 @@ pub use ibeam_runtime::{
 };
 #[doc(no_inline)]
 pub use partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
+#[doc(no_inline)]
+pub use registry::{RegisterError, Registry, RegistryEvent};
 #[doc(no_inline)]
 pub use supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,

@@ -1,5 +1,6 @@
 //! What most programs use: `use ibeam::prelude::*;`.
 
+pub use crate::agent::{Agent, AgentRef};
 pub use crate::dynamic_supervisor::{
     DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef,
 };
@@ -8,6 +9,7 @@ pub use crate::gen_server::{
     StartError,
 };
 pub use crate::partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
+pub use crate::registry::{RegisterError, Registry, RegistryEvent};
 pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };

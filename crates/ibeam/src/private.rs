@@ -1,14 +1,15 @@
 //! What the macros' expansions use. Not for programs.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::process::ExitCode;
 
 use ibeam_runtime::{CallFrom, Message, RuntimeBuilder, Termination, process};
 
 pub use ibeam_runtime::process::{Candidate, receive_with};
 
-use crate::gen_server::{CallMeta, CastMeta, GenServer, HandleCall, HandleCast, Handler, Next, Reply, Start};
+use crate::gen_server::{
+    CallMeta, CastMeta, GenServer, HandleCall, HandleCast, Handler, Handling, Next, Reply, Start,
+};
 
 /// The body of `#[ibeam::main]`.
 pub fn main<F>(builder: RuntimeBuilder, future: F) -> ExitCode
@@ -88,13 +89,10 @@ pub fn reply_to<R: Send + 'static>(from: CallFrom<R>, reply: Reply<R>) -> Next {
 
 /// Handles what is none of the messages that the server's macro knows: those of handler traits written by hand, requests of
 /// the library's own, and everything else.
-pub fn dispatch_other<S: GenServer>(
-    server: &mut S,
-    message: Message,
-) -> Pin<Box<dyn Future<Output = Next> + Send + '_>> {
+pub fn dispatch_other<S: GenServer>(server: &mut S, message: Message) -> Handling<'_> {
     // Boxed: these are rare, or boxed anyhow, and must not make each server's future larger.
     match message.meta().and_then(|meta| meta.downcast_ref::<Handler<S>>()) {
         Some(handler) => (handler.0)(server, message),
-        None => Box::pin(crate::gen_server::other(server, message)),
+        None => Handling::Waits(Box::pin(crate::gen_server::other(server, message))),
     }
 }

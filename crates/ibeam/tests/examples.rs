@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[test]
+fn agent() {
+    check("agent");
+}
+
+#[test]
 fn counter() {
     check("counter");
 }

@@ -42,6 +42,11 @@ pub(crate) trait Driver: Send + Sync {
     /// The first timer has become an earlier one. From any thread, also under the lock of the timers: must not go there.
     fn timer_armed(&self);
 
+    /// Does the same program run in the same way each time, as far as the driver can help it?
+    fn repeats_runs(&self) -> bool {
+        true
+    }
+
     /// The runtime is over: lets go of what the driver holds, waiting for its threads at most this long. `false`: some
     /// would not come back.
     fn stop(&self, patience: Duration) -> bool;

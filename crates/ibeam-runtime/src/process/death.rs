@@ -3,7 +3,7 @@
 //! 1. it counts as exiting; a crash is reported;
 //! 2. its future and its local values are dropped: their destructors may send, call, and panic;
 //! 3. its mailbox is closed, and what is left in it is dropped, some at a time: pending calls end with the reason;
-//! 4. its name and timers are released;
+//! 4. what it has in tables is released, some at a time, then its name and its timers;
 //! 5. its links and monitors fire;
 //! 6. its pid becomes invalid and its slot free.
 //!
@@ -15,6 +15,7 @@ use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::exit;
 use crate::process::extra::SmallMap;
+use crate::process::keepers;
 use crate::process::room;
 use crate::process::signal::{self, Signal};
 use crate::raw::leaves::Table;
@@ -79,13 +80,21 @@ fn drain(owner: Owner, reason: ExitReason) -> Next {
         drop_node(owner, node, &reason);
         left -= 1;
         if left == 0 {
-            exit::finish_orphans(owner);
-            owner.with_extra(|extra| extra.reason = Some(reason));
-            return Next::Again(Place::Back);
+            return later(owner, reason);
         }
+    }
+    if owner.pcb().may_be_in(Table::Keepers) && keepers::release_some(owner, &reason) {
+        return later(owner, reason);
     }
     finish(owner, &reason);
     Next::Done
+}
+
+/// There is more to take apart than one turn may take.
+fn later(owner: Owner, reason: ExitReason) -> Next {
+    exit::finish_orphans(owner);
+    owner.with_extra(|extra| extra.reason = Some(reason));
+    Next::Again(Place::Back)
 }
 
 fn oldest(owner: Owner) -> Option<OwnedNode> {

@@ -10,6 +10,7 @@
 //! | how does a process end? | `exit.rs`, `death.rs` |
 //! | calls | `call.rs` |
 //! | names, names of others' registries | `names.rs`, `via.rs` |
+//! | tables that keep something for processes | `keepers.rs` |
 //! | local values, inspection | `dictionary.rs`, `info.rs` |
 //! | timers: messages, actions, intervals | `timers.rs`, `timers/` |
 //!
@@ -23,6 +24,7 @@ mod dictionary;
 pub(crate) mod exit;
 pub(crate) mod extra;
 mod info;
+pub(crate) mod keepers;
 pub(crate) mod lineage;
 mod links;
 mod mail;

@@ -22,6 +22,7 @@ pub(crate) struct Leaves(AtomicU8);
 pub(crate) enum Table {
     Timers = 1,
     Names = 2,
+    Keepers = 4,
 }
 
 impl Leaves {

@@ -1,6 +1,7 @@
 //! Runtimes: what processes live in.
 
 mod builder;
+mod extensions;
 pub(crate) mod metrics;
 mod shutdown;
 
@@ -27,9 +28,11 @@ use crate::timer::Timers;
 
 pub use builder::RuntimeBuilder;
 pub(crate) use builder::{Config, refuse_abort};
+pub use extensions::{extension, hash_seed};
 pub use metrics::{Metrics, UndeliveredCounts};
 pub use shutdown::ShutdownError;
 
+use self::extensions::Extensions;
 use self::metrics::{Undelivered, UndeliveredCounters};
 
 /// All that the processes of one runtime share.
@@ -42,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) timers: Timers,
     pub(crate) names: Names,
     pub(crate) config: Config,
+    extensions: Extensions,
     processes: AtomicUsize,
     stopping: AtomicBool,
     /// For those who wait until no process is left, or none but themselves.
@@ -60,6 +64,7 @@ impl Shared {
             timers: Timers::new(),
             names: Names::default(),
             config,
+            extensions: Extensions::default(),
             processes: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             empty: (Mutex::new(()), Condvar::new()),

@@ -69,10 +69,7 @@ impl DynamicChild for ChildSpec {
     }
 }
 
-impl<S: GenServer> DynamicChild for ServerChild<S>
-where
-    S::Args: Clone + Sync,
-{
+impl<S: GenServer> DynamicChild for ServerChild<S> {
     type Started = ServerRef<S>;
 
     fn started(child: StartedChild) -> Result<ServerRef<S>, DynamicStartError> {

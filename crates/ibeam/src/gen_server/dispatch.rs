@@ -4,6 +4,7 @@ use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use ibeam_runtime::__private::Meta;
 use ibeam_runtime::process::{self, Key};
@@ -11,10 +12,29 @@ use ibeam_runtime::{CallError, CallFrom, Destination, ExitReason, Message, Timeo
 
 use super::{GenServer, HandleCall, HandleCast, HandleInfo, Next, Reply};
 
-/// The handler that travels with a request: boxed per message, which a match of the macro's is not.
+/// The handler that travels with a request: boxed per message if it can wait, which a match of the macro's is not.
 pub struct Handler<S>(pub(crate) HandlerFn<S>, pub(crate) Sent);
 
-type HandlerFn<S> = for<'a> fn(&'a mut S, Message) -> Pin<Box<dyn Future<Output = Next> + Send + 'a>>;
+type HandlerFn<S> = for<'a> fn(&'a mut S, Message) -> Handling<'a>;
+
+/// A message that is being handled: a future that is boxed only where there is something to wait for.
+pub enum Handling<'a> {
+    /// It was handled at once, and the server goes on.
+    Done,
+    /// This handles it.
+    Waits(Pin<Box<dyn Future<Output = Next> + Send + 'a>>),
+}
+
+impl Future for Handling<'_> {
+    type Output = Next;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
+        match &mut *self {
+            Self::Done => Poll::Ready(Next::go_on()),
+            Self::Waits(handling) => handling.as_mut().poll(cx),
+        }
+    }
+}
 
 /// How a request comes to its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +50,12 @@ pub struct CallMeta<S, Q>(PhantomData<fn(S, Q)>);
 impl<S: HandleCall<Q>, Q: Send + 'static> Meta for CallMeta<S, Q> {
     const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(
         |server, message| {
-            Box::pin(async move {
+            Handling::Waits(Box::pin(async move {
                 match crate::__private::take_call::<S, Q>(message) {
                     Ok((request, from)) => crate::__private::handle_call(server, request, from).await,
                     Err(message) => other(server, message).await,
                 }
-            })
+            }))
         },
         Sent::Call,
     ));
@@ -73,12 +93,12 @@ pub struct CastMeta<S, Q>(PhantomData<fn(S, Q)>);
 impl<S: HandleCast<Q>, Q: Send + 'static> Meta for CastMeta<S, Q> {
     const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(
         |server, message| {
-            Box::pin(async move {
+            Handling::Waits(Box::pin(async move {
                 match crate::__private::take_cast::<S, Q>(message) {
                     Ok(request) => server.handle_cast(request).await,
                     Err(message) => other(server, message).await,
                 }
-            })
+            }))
         },
         Sent::Cast,
     ));
@@ -90,12 +110,12 @@ pub struct InfoMeta<S, Q>(PhantomData<fn(S, Q)>);
 impl<S: HandleInfo<Q>, Q: Send + 'static> Meta for InfoMeta<S, Q> {
     const META: Option<&'static (dyn Any + Send + Sync)> = Some(&Handler::<S>(
         |server, message| {
-            Box::pin(async move {
+            Handling::Waits(Box::pin(async move {
                 match message.downcast_as::<Q, Self>() {
                     Ok(message) => HandleInfo::handle_info(server, message).await,
                     Err(message) => other(server, message).await,
                 }
-            })
+            }))
         },
         Sent::Info,
     ));

@@ -129,8 +129,8 @@ use std::future::Future;
 
 use ibeam_runtime::{CallFrom, ExitReason, Message};
 
-pub use dispatch::{CallMeta, CastMeta, Handler, InfoMeta};
-pub(crate) use dispatch::{other, stop_call, take_stop};
+pub use dispatch::{CallMeta, CastMeta, Handler, Handling, InfoMeta};
+pub(crate) use dispatch::{Sent, other, stop_call, take_stop};
 pub use enter::{EnterLoop, NotRegistered};
 pub use name::ServerName;
 pub use outcome::{Continue, Init, Next, OrExit, Reply};

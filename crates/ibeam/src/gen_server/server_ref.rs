@@ -116,6 +116,10 @@ impl<S: GenServer> ServerRef<S> {
     ) -> Result<(), CallError> {
         stop_call(self.destination.clone(), reason, timeout.into()).await
     }
+
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.destination
+    }
 }
 
 impl<S> Clone for ServerRef<S> {

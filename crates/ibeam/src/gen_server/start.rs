@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture, ready};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -28,14 +29,17 @@ use crate::supervisor::child_spec::StartFuture;
 ///
 /// # Erlang/OTP
 /// `gen_server:start/4`, `gen_server:start_link/4`, `gen_server:start_monitor/4`.
+///
+/// `H` is the handle that it gives.
 #[must_use = "nothing is started until it is awaited"]
-pub struct Start<S: GenServer> {
+pub struct Start<S: GenServer, H = ServerRef<S>> {
     args: S::Args,
     spawn: Spawn,
     link: bool,
     timeout: Timeout,
     name: Option<ServerName>,
     hibernate_after: Option<Duration>,
+    _handle: PhantomData<fn() -> H>,
 }
 
 /// The call that a server's process begins with.
@@ -58,7 +62,25 @@ impl<S: GenServer> Start<S> {
             timeout: Timeout::Infinity,
             name: None,
             hibernate_after: None,
+            _handle: PhantomData,
         }
+    }
+
+    /// As a supervisor starts it. The process begins here and now, for this is called where the start is awaited; so what is boxed
+    /// is the waiting alone.
+    pub(crate) fn start_child(self) -> StartFuture {
+        match self.spawn(false) {
+            Ok(starting) => Box::pin(async { Ok(StartedChild::running(starting.started().await?.0)) }),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+}
+
+impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
+    /// The same start, which gives another handle.
+    pub(crate) fn giving<H2>(self) -> Start<S, H2> {
+        let Self { args, spawn, link, timeout, name, hibernate_after, .. } = self;
+        Start { args, spawn, link, timeout, name, hibernate_after, _handle: PhantomData }
     }
 
     /// Registers the server under a name before its `init` runs: a text is a name of the runtime, [`NameRegistry::via`] gives
@@ -109,15 +131,6 @@ impl<S: GenServer> Start<S> {
         self
     }
 
-    /// As a supervisor starts it. The process begins here and now, for this is called where the start is awaited; so what is boxed
-    /// is the waiting alone.
-    pub(crate) fn start_child(self) -> StartFuture {
-        match self.spawn(false) {
-            Ok(starting) => Box::pin(async { Ok(StartedChild::running(starting.started().await?.0)) }),
-            Err(error) => Box::pin(ready(Err(error))),
-        }
-    }
-
     /// Starts the server, and monitors it from its first moment on. Of a start that fails, or is given up, no [`Down`] is left.
     ///
     /// # Errors
@@ -128,9 +141,9 @@ impl<S: GenServer> Start<S> {
     ///
     /// # Erlang/OTP
     /// `gen_server:start_monitor/4`.
-    pub async fn monitored(self) -> Result<(ServerRef<S>, Reference), StartError> {
+    pub async fn monitored(self) -> Result<(H, Reference), StartError> {
         let (server, monitor) = self.start(true).await?;
-        Ok((server, monitor.expect("asked for")))
+        Ok((server.into(), monitor.expect("asked for")))
     }
 
     async fn start(self, monitored: bool) -> Result<(ServerRef<S>, Option<Reference>), StartError> {
@@ -139,7 +152,7 @@ impl<S: GenServer> Start<S> {
     }
 
     fn spawn(self, monitored: bool) -> Result<Starting, StartError> {
-        let Self { args, spawn, link, timeout, name, hibernate_after } = self;
+        let Self { args, spawn, link, timeout, name, hibernate_after, .. } = self;
         // Asked first, as in OTP: no process comes and goes for a name that is taken.
         if let Some(name) = &name
             && let Some(pid) = name.whereis()
@@ -252,16 +265,16 @@ pub(crate) async fn gone(pid: Pid, monitor: Option<Reference>, linked: bool, err
     }
 }
 
-impl<S: GenServer> IntoFuture for Start<S> {
-    type Output = Result<ServerRef<S>, StartError>;
+impl<S: GenServer, H: From<ServerRef<S>> + 'static> IntoFuture for Start<S, H> {
+    type Output = Result<H, StartError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.start(false).await.map(|(server, _)| server) })
+        Box::pin(async move { self.start(false).await.map(|(server, _)| server.into()) })
     }
 }
 
-impl<S: GenServer> fmt::Debug for Start<S> {
+impl<S: GenServer, H> fmt::Debug for Start<S, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Start").field("server", &std::any::type_name::<S>()).finish_non_exhaustive()
     }

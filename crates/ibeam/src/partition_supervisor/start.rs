@@ -43,10 +43,7 @@ impl Partition for ChildSpec {
     }
 }
 
-impl<S: GenServer> Partition for ServerChild<S>
-where
-    S::Args: Clone + Sync,
-{
+impl<S: GenServer> Partition for ServerChild<S> {
     type Ref = ServerRef<S>;
 
     fn handle<N: NameRegistry>(registry: &N, key: N::Key) -> ServerRef<S> {

@@ -508,7 +508,10 @@ trait StartServer<S: GenServer>: StartChild {
 /// With a copy of these arguments.
 struct WithArgs<S: GenServer>(S::Args);
 
-/// As the first, with options applied.
+/// As this function makes its start.
+struct ByFunction<F>(F);
+
+/// As another one, with options applied.
 struct WithOptions<S: GenServer, F>(Arc<dyn StartServer<S>>, F);
 
 impl<S: GenServer> StartServer<S> for WithArgs<S>
@@ -517,6 +520,12 @@ where
 {
     fn make(&self) -> Start<S> {
         S::start_link(self.0.clone())
+    }
+}
+
+impl<S: GenServer, F: Fn() -> Start<S> + Send + Sync> StartServer<S> for ByFunction<F> {
+    fn make(&self) -> Start<S> {
+        (self.0)()
     }
 }
 
@@ -535,6 +544,12 @@ where
     }
 }
 
+impl<S: GenServer, F: Fn() -> Start<S> + Send + Sync> StartChild for ByFunction<F> {
+    fn start(&self) -> StartFuture {
+        self.make().start_child()
+    }
+}
+
 impl<S: GenServer, F: Fn(Start<S>) -> Start<S> + Send + Sync> StartChild for WithOptions<S, F> {
     fn start(&self) -> StartFuture {
         self.make().start_child()
@@ -547,9 +562,18 @@ impl<S: GenServer> ServerChild<S> {
     where
         S::Args: Clone + Sync,
     {
+        Self::with(Arc::new(WithArgs::<S>(args)))
+    }
+
+    /// The server `S`, started like this each time.
+    pub(crate) fn from_start(start: impl Fn() -> Start<S> + Send + Sync + 'static) -> Self {
+        Self::with(Arc::new(ByFunction(start)))
+    }
+
+    fn with(start: Arc<dyn StartServer<S>>) -> Self {
         let module = std::any::type_name::<S>();
         let settings = Settings { module: Some(module), ..Settings::new(ChildId::of_type(module)) };
-        Self { settings, start: Arc::new(WithArgs::<S>(args)) }
+        Self { settings, start }
     }
 
     overrides!();

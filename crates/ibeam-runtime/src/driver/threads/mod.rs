@@ -308,6 +308,10 @@ impl Slot {
 }
 
 impl Driver for Threads {
+    fn repeats_runs(&self) -> bool {
+        false
+    }
+
     fn schedule(&self, ready: Ready, _place: Place) {
         self.inject(ready);
         self.notify();

@@ -1,0 +1,86 @@
+//! Where handles find the registry of a name, whichever run of it there is.
+//!
+//! # Invariants
+//! 1. Per runtime, name and types of keys and values there is one cell, as long as anybody has it.
+//! 2. The cell shows a run from the start of its supervisor until that ends: before the supervisor's name is free.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwapOption;
+use foldhash::fast::FixedState;
+use ibeam_runtime::__private::extension;
+use ibeam_runtime::Name;
+use parking_lot::Mutex;
+
+use super::core::Core;
+use super::lock::Locks;
+use super::{Keys, RegistryKey, RegistryValue};
+
+/// See the module.
+pub(super) struct Cell<K: RegistryKey, V: RegistryValue, M: Keys> {
+    pub(super) name: Name,
+    pub(super) current: ArcSwapOption<Core<K, V, M>>,
+    pub(super) locks: Locks,
+    home: Weak<Cells>,
+}
+
+/// The cells of a runtime.
+#[derive(Default)]
+struct Cells(Mutex<HashMap<(Name, TypeId), Weak<dyn Any + Send + Sync>, FixedState>>);
+
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Cell<K, V, M> {
+    /// The cell of this name in the current runtime.
+    pub(super) fn of(name: Name) -> Arc<Self> {
+        let home = extension::<Cells>();
+        let mut cells = home.0.lock();
+        let key = (name.clone(), TypeId::of::<Self>());
+        if let Some(cell) = cells.get(&key).and_then(Weak::upgrade) {
+            return cell.downcast().unwrap_or_else(|_| unreachable!("found by its type"));
+        }
+        let cell = Arc::new(Self {
+            name,
+            current: ArcSwapOption::empty(),
+            locks: Locks::default(),
+            home: Arc::downgrade(&home),
+        });
+        let weak: Weak<Self> = Arc::downgrade(&cell);
+        cells.insert(key, weak);
+        cell
+    }
+
+    /// Shows this run until the guard is dropped.
+    pub(super) fn show(self: Arc<Self>, core: Arc<Core<K, V, M>>) -> Shown<K, V, M> {
+        self.current.store(Some(Arc::clone(&core)));
+        Shown { cell: self, core }
+    }
+}
+
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Drop for Cell<K, V, M> {
+    fn drop(&mut self) {
+        let Some(home) = self.home.upgrade() else { return };
+        let key = (self.name.clone(), TypeId::of::<Self>());
+        let mut cells = home.0.lock();
+        // Another one may have its place by now.
+        if cells.get(&key).is_some_and(|cell| cell.strong_count() == 0) {
+            cells.remove(&key);
+        }
+    }
+}
+
+/// A run is the one that handles find. The supervisor's process has it.
+pub(super) struct Shown<K: RegistryKey, V: RegistryValue, M: Keys> {
+    cell: Arc<Cell<K, V, M>>,
+    core: Arc<Core<K, V, M>>,
+}
+
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Drop for Shown<K, V, M> {
+    fn drop(&mut self) {
+        let current = self.cell.current.load_full();
+        if current.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
+            // Nobody else shows a run before the name, which is this process', is free.
+            self.cell.current.store(None);
+        }
+    }
+}
