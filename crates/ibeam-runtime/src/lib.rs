@@ -76,6 +76,8 @@ pub use timeout::Timeout;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::message::Described;
-    pub use crate::process::{catch_exit, catch_failure, dropped_callers};
+    pub use crate::process::{Answer, answering, catch_exit, catch_failure, dropped_callers};
+    pub use crate::raw::answering::Answering;
     pub use crate::raw::node::{Meta, NoMeta};
+    pub use crate::timer::alarm::Alarm;
 }

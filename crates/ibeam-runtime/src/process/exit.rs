@@ -117,13 +117,27 @@ pub(crate) fn abandon<R: 'static>(replier: Replier<R>) {
             if owner.pid().to_bits() == replier.target()
                 && (owner.bits().polling() || owner.bits().exiting()) =>
         {
-            owner.set_bits(|bits| bits.with_orphans(true));
-            ORPHANS.with_borrow_mut(|orphans| orphans.push(replier.into_orphan()));
+            keep_orphan(owner, replier);
         }
         _ => {
             replier.finish(Outcome::Gone(None));
         }
     }
+}
+
+/// The process that owed this reply drops it on its way out: whose end it is, is known by who drops it.
+pub(crate) fn abandon_own<R: 'static>(replier: Replier<R>) {
+    match Owner::current() {
+        Some(owner) if owner.bits().polling() || owner.bits().exiting() => keep_orphan(owner, replier),
+        _ => {
+            replier.finish(Outcome::Gone(None));
+        }
+    }
+}
+
+fn keep_orphan<R: 'static>(owner: Owner, replier: Replier<R>) {
+    owner.set_bits(|bits| bits.with_orphans(true));
+    ORPHANS.with_borrow_mut(|orphans| orphans.push(replier.into_orphan(owner.pid().to_bits())));
 }
 
 /// The call of this key, if it was dropped in this poll.

@@ -45,8 +45,8 @@ pub(crate) struct Rare {
     pub(crate) notices: u32,
     /// Receives that wait with a waker of their own: under `join!`, `FuturesUnordered` and the like.
     pub(crate) waiters: Vec<(Reference, Waker)>,
-    /// The line that this process' children share, once it has some.
-    pub(crate) children: Option<Arc<Lineage>>,
+    /// The lines that this process' children share, once it has some: those who work for nobody, those who work for it.
+    pub(crate) children: [Option<Arc<Lineage>>; 2],
     pub(crate) callers: Option<Arc<[Pid]>>,
     /// Links and monitors of those who asked for them after the end.
     pub(crate) too_late: Vec<Signal>,

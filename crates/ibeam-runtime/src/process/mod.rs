@@ -8,7 +8,7 @@
 //! | how does it get out: `recv`, `receive!`, skipped messages? | `mail.rs`, `receive.rs` |
 //! | what do the signals between processes do? | `signal.rs`, `links.rs`, `monitors.rs` |
 //! | how does a process end? | `exit.rs`, `death.rs` |
-//! | calls | `call.rs` |
+//! | calls; a process that is there for one answer | `call.rs`, `answer.rs` |
 //! | names, names of others' registries | `names.rs`, `via.rs` |
 //! | local values, inspection | `dictionary.rs`, `info.rs` |
 //! | timers: messages, actions, intervals | `timers.rs`, `timers/` |
@@ -17,6 +17,7 @@
 //! the name of what was called and what to do instead. [`Pid::send`](crate::Pid::send), [`spawn`], [`exit_signal`],
 //! [`kill`], [`whereis`], [`info`], calls and timers work from any thread.
 
+mod answer;
 mod call;
 mod death;
 mod dictionary;
@@ -40,10 +41,12 @@ mod via;
 
 use std::fmt;
 
+#[doc(hidden)]
+pub use answer::{Answer, answering};
 pub use call::{Call, CallError, CallFrom};
 pub use dictionary::{Key, get, get_or, keys, put, take};
 pub use exit::exit;
-pub(crate) use exit::{abandon, install_panic_hook, unwound_message as exit_message};
+pub(crate) use exit::{abandon, abandon_own, install_panic_hook, unwound_message as exit_message};
 #[doc(hidden)]
 pub use exit::{catch_exit, catch_failure, dropped_callers};
 pub use info::{Activity, ProcessInfo, Status, info, label, list, parent, set_activity, set_label};

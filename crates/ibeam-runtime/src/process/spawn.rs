@@ -10,7 +10,7 @@ use crate::driver::Place;
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::extra::Extra;
-use crate::process::lineage::Lineage;
+use crate::process::lineage::{Lineage, OnBehalf};
 use crate::process::links::Link;
 use crate::process::monitors::Down;
 use crate::process::monitors::{AliasMode, Monitor, Monitored, Target, tagged};
@@ -116,6 +116,7 @@ pub struct Spawn {
     priority: Priority,
     mailbox: Option<(u32, Overflow)>,
     trap_exit: bool,
+    on_behalf: OnBehalf,
     extra: Option<Box<Extra>>,
     runtime: Option<Arc<Shared>>,
     span: Option<tracing::Span>,
@@ -198,6 +199,16 @@ impl Spawn {
     /// The processes on whose behalf it works, nearest first.
     pub fn callers(mut self, callers: impl Into<Arc<[Pid]>>) -> Self {
         self.extra().rare().callers = Some(callers.into());
+        self
+    }
+
+    /// It works on behalf of the process that spawns it, and of those that one works for: they are its
+    /// [callers](crate::process::callers), unless others are [given](Self::callers).
+    ///
+    /// # Erlang/OTP
+    /// What Elixir's tasks are started with in `$callers`.
+    pub fn on_behalf(mut self) -> Self {
+        self.on_behalf = OnBehalf::Parent;
         self
     }
 
@@ -336,7 +347,7 @@ impl Spawn {
             }
         }
         let birth = Birth {
-            lineage: parent.map(Owner::lineage_for_children),
+            lineage: parent.map(|parent| parent.lineage_for_children(self.on_behalf)),
             extra: self.extra,
             bound: self.mailbox,
             priority: self.priority,
