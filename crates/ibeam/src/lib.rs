@@ -45,6 +45,7 @@
 //! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
 //! | servers with state | [`gen_server`](mod@gen_server) |
 //! | bare processes that are waited for | [`proc_lib`] |
+//! | work that is done once | [`task`] |
 //! | restarting what crashes | [`supervisor`] |
 //! | children that come and go | [`dynamic_supervisor`] |
 //! | the same child several times, by key | [`partition_supervisor`] |
@@ -63,6 +64,7 @@ pub mod partition_supervisor;
 pub mod prelude;
 pub mod proc_lib;
 pub mod supervisor;
+pub mod task;
 
 #[doc(no_inline)]
 pub use dynamic_supervisor::{DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
@@ -85,6 +87,8 @@ pub use partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, Resi
 pub use supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
+#[doc(no_inline)]
+pub use task::{RunTask, Task, TaskEnded, TaskError};
 
 /// The examples of the README, which are tests here.
 #[cfg(doctest)]
