@@ -45,7 +45,7 @@
 //! | processes: spawn, send, receive, link, monitor | [`process`], [`receive!`] |
 //! | servers with state | [`gen_server`](mod@gen_server) |
 //! | bare processes that are waited for | [`proc_lib`] |
-//! | work that is done once | [`task`] |
+//! | work that is done once | [`task`], [`task_supervisor`] |
 //! | restarting what crashes | [`supervisor`] |
 //! | children that come and go | [`dynamic_supervisor`] |
 //! | the same child several times, by key | [`partition_supervisor`] |
@@ -65,6 +65,7 @@ pub mod prelude;
 pub mod proc_lib;
 pub mod supervisor;
 pub mod task;
+pub mod task_supervisor;
 
 #[doc(no_inline)]
 pub use dynamic_supervisor::{DynamicChildError, DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
@@ -89,6 +90,8 @@ pub use supervisor::{
 };
 #[doc(no_inline)]
 pub use task::{RunTask, Task, TaskEnded, TaskError};
+#[doc(no_inline)]
+pub use task_supervisor::{TaskSupervisor, TaskSupervisorRef};
 
 /// The examples of the README, which are tests here.
 #[cfg(doctest)]

@@ -12,6 +12,7 @@ pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
 pub use crate::task::{RunTask, Task, TaskEnded, TaskError};
+pub use crate::task_supervisor::{TaskSupervisor, TaskSupervisorRef};
 pub use crate::{
     Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, NameRegistry, Pid,
     Reference, Runtime, Timeout, Timer, TimerFired, gen_server, process, receive,

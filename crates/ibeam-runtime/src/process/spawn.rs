@@ -15,6 +15,7 @@ use crate::process::links::Link;
 use crate::process::monitors::Down;
 use crate::process::monitors::{AliasMode, Monitor, Monitored, Target, tagged};
 use crate::process::names::{Name, NameError, register_in};
+use crate::process::signal::{self, Signal};
 use crate::process::{Overflow, Priority, Termination, owner};
 use crate::raw::future::FutureBox;
 use crate::raw::node::OwnedNode;
@@ -111,6 +112,7 @@ pub fn builder() -> Spawn {
 pub struct Spawn {
     name: Option<Name>,
     link: bool,
+    partner: Option<Pid>,
     alias: Option<AliasMode>,
     tag: Option<Tag>,
     priority: Priority,
@@ -163,6 +165,27 @@ impl Spawn {
     /// Links it to the calling process.
     pub fn link(mut self) -> Self {
         self.link = true;
+        self
+    }
+
+    /// Links it to this process, from its first moment on, whether or not it is linked to the calling one too. If there is no such
+    /// process it gets an exit signal with [`ExitReason::NoProc`], as from [`link`](crate::process::link).
+    ///
+    /// ```
+    /// use ibeam_runtime::{Runtime, process};
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let partner = process::spawn(std::future::pending::<()>());
+    ///     let pid = process::builder().link_to(partner).spawn(std::future::pending::<()>());
+    ///     assert_eq!(process::info(pid).await.unwrap().links, [partner]);
+    ///     assert_eq!(process::info(partner).await.unwrap().links, [pid]);
+    /// });
+    /// ```
+    ///
+    /// # Erlang/OTP
+    /// What a process that begins with `link/1` does, which others can see without the link.
+    pub fn link_to(mut self, partner: Pid) -> Self {
+        self.partner = Some(partner);
         self
     }
 
@@ -346,6 +369,9 @@ impl Spawn {
                 self.extra().rare().watchers.insert(reference, me);
             }
         }
+        if let Some(partner) = self.partner {
+            self.extra().links.insert(partner, Link::ACTIVE);
+        }
         let birth = Birth {
             lineage: parent.map(|parent| parent.lineage_for_children(self.on_behalf)),
             extra: self.extra,
@@ -380,8 +406,20 @@ impl Spawn {
                 }
             });
         }
+        if let Some(partner) = self.partner {
+            link_partner(pid, partner);
+        }
         newborn.schedule(Place::Back);
         Ok(pid)
+    }
+}
+
+/// The other side of the link of a process that has not begun to run.
+#[cold]
+fn link_partner(pid: Pid, partner: Pid) {
+    if signal::send(partner, Signal::Link { from: pid }).is_err() {
+        // It is there, and has not ended.
+        let _ = signal::send(pid, Signal::LinkExit { from: partner, reason: ExitReason::NoProc });
     }
 }
 

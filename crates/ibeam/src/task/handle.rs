@@ -46,7 +46,7 @@ impl<T: Send + 'static> Task<T> {
     /// Starts a task that is linked to the calling process, and whose value that process will want.
     ///
     /// A task that crashes takes its owner with it, unless that [traps exits](process::trap_exit), and the other way round. Where
-    /// that is not wanted, a task supervisor starts tasks that are not linked.
+    /// that is not wanted, a [`TaskSupervisor`](crate::TaskSupervisor) starts tasks that are not linked.
     ///
     /// The task works on behalf of its owner, which is the first of its [callers](process::callers).
     ///

@@ -22,7 +22,8 @@
 //! | its value as a message, in a server | [`Task::into_message`] |
 //! | several values | [`Task::await_many`], [`Task::yield_many`] |
 //! | no value; its crash concerns nobody | [`Task::start`] |
-//! | no value, under a supervisor | [`Task::child`], [`RunTask`] |
+//! | no value, in a supervision tree | [`Task::child`], [`RunTask`] |
+//! | a supervisor for all the tasks | [`TaskSupervisor`](mod@crate::task_supervisor) |
 //!
 //! # Rules
 //! 1. A task belongs to the process that spawned it, its owner: only that can await it. An attempt of somebody else panics, and
