@@ -29,7 +29,7 @@ async fn counts(tasks: &TaskSupervisorRef) -> [usize; 4] {
 
 /// Waits until the supervisor has no task any more.
 async fn until_empty(tasks: &TaskSupervisorRef) {
-    while tasks.children().await.unwrap() != [] {
+    while !tasks.children().await.unwrap().is_empty() {
         process::yield_now().await;
     }
 }

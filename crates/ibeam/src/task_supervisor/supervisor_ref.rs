@@ -102,7 +102,7 @@ impl TaskSupervisorRef {
     ///     let tasks = TaskSupervisor::spec().start_link().await.unwrap();
     ///     let risky = tasks.spawn_nolink(async { "x".parse::<u32>().unwrap() }).await.unwrap();
     ///     let Err(TaskError::Exited { reason, .. }) = risky.await else { panic!("expected an error") };
-    ///     assert!(reason.to_string().contains("invalid digit"));
+    ///     assert!(reason.to_string().contains("InvalidDigit"));
     /// });
     /// ```
     ///
