@@ -89,7 +89,7 @@ pub use supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
 #[doc(no_inline)]
-pub use task::{RunTask, Task, TaskEnded, TaskError};
+pub use task::{OnTimeout, RunTask, Task, TaskEnded, TaskError, TaskStream};
 #[doc(no_inline)]
 pub use task_supervisor::{TaskSupervisor, TaskSupervisorRef};
 

@@ -11,7 +11,7 @@ pub use crate::partition_supervisor::{PartitionSupervisor, PartitionSupervisorRe
 pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
-pub use crate::task::{RunTask, Task, TaskEnded, TaskError};
+pub use crate::task::{OnTimeout, RunTask, Task, TaskEnded, TaskError};
 pub use crate::task_supervisor::{TaskSupervisor, TaskSupervisorRef};
 pub use crate::{
     Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, NameRegistry, Pid,

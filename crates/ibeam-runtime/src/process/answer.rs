@@ -43,7 +43,7 @@ impl<T> Answer<T> {
     #[inline]
     pub fn poll(&mut self, waker: &Waker) -> Poll<Result<T, Option<ExitReason>>> {
         match &self.waiting {
-            Some(waiting) if waiting.poll_ref(waker).is_ready() && !exit::is_doomed_before_this() => {}
+            Some(waiting) if waiting.poll_ref(waker).is_ready() && !exit::is_held_back(waker) => {}
             _ => return Poll::Pending,
         }
         Poll::Ready(self.take())

@@ -106,9 +106,12 @@ fn drop_node(owner: Owner, node: OwnedNode, reason: &ExitReason) {
     // The process was not there any more for those who asked now, but for what was taken back it still has to act.
     match node.into_signal::<Signal>() {
         Ok(signal @ (Signal::Link { .. } | Signal::Monitor { .. })) => owner.too_late(signal),
-        Ok(signal @ (Signal::Unlink { .. } | Signal::UnlinkAck { .. } | Signal::Demonitor { .. })) => {
-            owner.handle(signal);
-        }
+        Ok(
+            signal @ (Signal::Unlink { .. }
+            | Signal::UnlinkAck { .. }
+            | Signal::Demonitor { .. }
+            | Signal::Disown),
+        ) => owner.handle(signal),
         Ok(_) | Err(_) => {}
     }
 }
@@ -140,6 +143,7 @@ fn fire(owner: Owner, reason: &ExitReason) {
     let mut links = SmallMap::default();
     let (mut watchers, mut monitors, mut too_late) = (Vec::new(), Vec::new(), Vec::new());
     let mut orphans = Vec::new();
+    let caller = if owner.bits().crash_is_callers() && !reason.is_normal() { owner.caller() } else { None };
     loop {
         exit::finish_orphans(owner);
         // The program's values go before, for their destructors may send. What these ask for comes with the next round.
@@ -164,6 +168,9 @@ fn fire(owner: Owner, reason: &ExitReason) {
         if link.is_active() {
             let _ = signal::send(partner, Signal::LinkExit { from: pid, reason: reason.clone() });
         }
+    }
+    if let Some(caller) = caller {
+        let _ = signal::send(caller, Signal::CallersCrash { from: pid, reason: reason.clone() });
     }
     // A caller that is linked to the process, and does not survive that, must not see the call fail first.
     for orphan in orphans {

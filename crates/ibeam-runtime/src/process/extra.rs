@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::dictionary::Dictionary;
+use crate::process::hold::Held;
 use crate::process::lineage::Lineage;
 use crate::process::links::Link;
 use crate::process::mail::Saved;
@@ -53,6 +54,8 @@ pub(crate) struct Rare {
     pub(crate) activity: Option<&'static str>,
     /// The span that the process runs in.
     pub(crate) span: Option<tracing::Span>,
+    /// Those whose end the process waits for.
+    pub(crate) held: Vec<Held>,
     /// Calls that the process has dropped while it was going to end: they end with it.
     pub(crate) orphans: Vec<Orphan>,
     /// Turns beyond what the block's own counter can count.

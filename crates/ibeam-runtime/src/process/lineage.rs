@@ -93,6 +93,17 @@ impl Owner {
         callers
     }
 
+    /// The first of the processes on whose behalf this one works.
+    #[cold]
+    pub(crate) fn caller(self) -> Option<Pid> {
+        self.callers().first().copied()
+    }
+
+    fn callers(self) -> Vec<Pid> {
+        let callers = self.with_rare_if_any(|rare| self.callers_in(Some(rare)));
+        callers.unwrap_or_else(|| self.callers_in(None))
+    }
+
     /// The processes on whose behalf this one works; `rare` is its own.
     pub(crate) fn callers_in(self, rare: Option<&Rare>) -> Vec<Pid> {
         match rare.and_then(|rare| rare.callers.as_deref()) {
@@ -127,9 +138,5 @@ pub fn ancestors() -> Vec<Ancestor> {
 #[must_use]
 #[track_caller]
 pub fn callers() -> Vec<Pid> {
-    let owner = owner("callers");
-    match owner.with_rare_if_any(|rare| owner.callers_in(Some(rare))) {
-        Some(callers) => callers,
-        None => owner.callers_in(None),
-    }
+    owner("callers").callers()
 }

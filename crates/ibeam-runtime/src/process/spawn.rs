@@ -119,6 +119,7 @@ pub struct Spawn {
     mailbox: Option<(u32, Overflow)>,
     trap_exit: bool,
     on_behalf: OnBehalf,
+    crash_is_callers: bool,
     extra: Option<Box<Extra>>,
     runtime: Option<Arc<Shared>>,
     span: Option<tracing::Span>,
@@ -232,6 +233,15 @@ impl Spawn {
     /// What Elixir's tasks are started with in `$callers`.
     pub fn on_behalf(mut self) -> Self {
         self.on_behalf = OnBehalf::Parent;
+        self
+    }
+
+    /// If it ends otherwise than normally, its first caller ends too, unless that traps exits: half of a link, which leaves no
+    /// [`Exit`](crate::Exit) message and no entry in a table. Until it is
+    /// [disowned](crate::process::disown).
+    #[doc(hidden)]
+    pub fn crash_is_callers(mut self) -> Self {
+        self.crash_is_callers = true;
         self
     }
 
@@ -378,6 +388,7 @@ impl Spawn {
             bound: self.mailbox,
             priority: self.priority,
             trap_exit: self.trap_exit,
+            crash_is_callers: self.crash_is_callers,
         };
         let newborn = unborn.begin(runtime, future, birth);
         if let Some(name) = self.name
@@ -449,6 +460,7 @@ impl Later {
             bound: None,
             priority: Priority::Normal,
             trap_exit: false,
+            crash_is_callers: false,
         };
         unborn.begin(RuntimePtr::of(shared), self.future, birth).schedule(Place::Back);
         Ok(())

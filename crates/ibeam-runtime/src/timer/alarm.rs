@@ -17,7 +17,7 @@ use crate::timer::wheel::Key;
 
 /// From here on a time limit is taken from the coarse clock, which is a fifth of the price: it may then be late by one
 /// tick of the kernel (4 ms), which nobody notices in half a second. Never early.
-const COARSE: Duration = Duration::from_millis(500);
+pub(crate) const COARSE: Duration = Duration::from_millis(500);
 
 /// See the module. Begins with its first poll.
 #[must_use = "it rings only where it is polled"]
@@ -124,6 +124,7 @@ impl Alarm {
             When::After(Timeout::Infinity) => return Poll::Pending,
             When::After(Timeout::After(Duration::ZERO)) => return self.ring(),
             When::After(Timeout::After(after)) => now(after >= COARSE) + after,
+            When::At(at) if at >= now(true) + COARSE => at,
             When::At(at) if at <= now(false) => return self.ring(),
             When::At(at) => at,
         };

@@ -21,6 +21,7 @@
 //! | its value, in a moment | [`Task::spawn`], then `.await` |
 //! | its value as a message, in a server | [`Task::into_message`] |
 //! | several values | [`Task::await_many`], [`Task::yield_many`] |
+//! | a value for each item of a list, some at once | [`Task::stream`] |
 //! | no value; its crash concerns nobody | [`Task::start`] |
 //! | no value, in a supervision tree | [`Task::child`], [`RunTask`] |
 //! | a supervisor for all the tasks | [`TaskSupervisor`](mod@crate::task_supervisor) |
@@ -44,9 +45,12 @@ mod many;
 mod message;
 mod shutdown;
 mod start;
+pub mod stream;
 
 pub use error::TaskError;
 pub use handle::{Await, Task, TaskOutcome, YieldFor};
 pub use many::{AwaitMany, OnYieldTimeout, YieldMany};
 pub use message::TaskEnded;
 pub use start::RunTask;
+#[doc(no_inline)]
+pub use stream::{OnTimeout, TaskStream};

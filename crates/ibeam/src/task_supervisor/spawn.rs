@@ -16,7 +16,7 @@ use crate::supervisor::{Restart, Shutdown};
 use crate::task::Task;
 
 /// How long a task is given to end by default, as any child that is no supervisor.
-const SHUTDOWN: Shutdown = Shutdown::Timeout(Duration::from_secs(5));
+pub(super) const SHUTDOWN: Shutdown = Shutdown::Timeout(Duration::from_secs(5));
 
 /// A task that is to be started under a supervisor, and whose value is wanted: options, then `.await`, which gives the [`Task`].
 ///
@@ -26,8 +26,19 @@ const SHUTDOWN: Shutdown = Shutdown::Timeout(Duration::from_secs(5));
 pub struct SpawnTask<'a, F> {
     supervisor: &'a DynamicSupervisorRef<Tasks>,
     future: F,
-    link: bool,
+    bond: Bond,
     shutdown: Shutdown,
+}
+
+/// What a task is to who wants its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bond {
+    /// Nothing.
+    None,
+    /// A link.
+    Link,
+    /// Its crash is the other's.
+    Crash,
 }
 
 impl<'a, F> SpawnTask<'a, F>
@@ -35,8 +46,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    pub(super) fn new(supervisor: &'a DynamicSupervisorRef<Tasks>, future: F, link: bool) -> Self {
-        Self { supervisor, future, link, shutdown: SHUTDOWN }
+    pub(super) fn new(supervisor: &'a DynamicSupervisorRef<Tasks>, future: F, bond: Bond) -> Self {
+        Self { supervisor, future, bond, shutdown: SHUTDOWN }
     }
 
     /// How the supervisor ends it; a [`Duration`] is a [`Shutdown::Timeout`]. Default: 5 s.
@@ -45,19 +56,22 @@ where
         self
     }
 
-    pub(super) async fn start(
+    pub(crate) async fn start(
         supervisor: &DynamicSupervisorRef<Tasks>,
         future: F,
-        link: bool,
+        bond: Bond,
         shutdown: Shutdown,
     ) -> Result<Task<F::Output>, DynamicStartError> {
-        // Who is linked to it is a process; so it says if it is not.
-        let owner = if link { Some(process::self_pid()) } else { None };
+        // Only a process can be linked to it.
+        let owner = if bond == Bond::None { process::try_self_pid() } else { Some(process::self_pid()) };
         let (body, answer) = answering(future, None);
         let callers = callers();
         let run = Box::new(move || {
-            let child = child(callers);
-            let child = if let Some(owner) = owner { child.link_to(owner) } else { child };
+            let child = match (bond, owner) {
+                (Bond::Link, Some(owner)) => child(callers).link_to(owner),
+                (Bond::Crash, _) => child(callers).crash_is_callers(),
+                _ => child(callers),
+            };
             child.try_spawn(body)
         });
         let started = supervisor.start(NewTask::new(Run::Once(run), Restart::Temporary, shutdown)).await?;
@@ -74,8 +88,8 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { supervisor, future, link, shutdown } = self;
-        Box::pin(Self::start(supervisor, future, link, shutdown))
+        let Self { supervisor, future, bond, shutdown } = self;
+        Box::pin(Self::start(supervisor, future, bond, shutdown))
     }
 }
 
@@ -83,7 +97,7 @@ impl<F> fmt::Debug for SpawnTask<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpawnTask")
             .field("supervisor", self.supervisor)
-            .field("link", &self.link)
+            .field("bond", &self.bond)
             .field("shutdown", &self.shutdown)
             .finish_non_exhaustive()
     }

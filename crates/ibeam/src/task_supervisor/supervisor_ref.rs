@@ -2,12 +2,14 @@
 
 use std::future::Future;
 
+use futures_core::Stream;
 use ibeam_runtime::{CallError, ExitReason, Name, NameRegistry, Pid, Termination, Timeout};
 
 use super::recipe::Tasks;
-use super::spawn::{SpawnTask, StartTask};
+use super::spawn::{Bond, SHUTDOWN, SpawnTask, StartTask};
 use crate::dynamic_supervisor::{DynamicChildError, DynamicChildInfo, DynamicSupervisorRef};
 use crate::supervisor::{ChildCounts, Restart};
+use crate::task::stream::{Items, Parent, Streamed, TaskStream};
 
 /// A task supervisor, by pid or by name. Cheap to clone; a name is resolved at each use, so such a handle outlives restarts.
 ///
@@ -86,7 +88,7 @@ impl TaskSupervisorRef {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        SpawnTask::new(&self.supervisor, future, true)
+        SpawnTask::new(&self.supervisor, future, Bond::Link)
     }
 
     /// As [`spawn`](Self::spawn), but not linked to the caller: a crash is the task's own affair, and an `Err` where it is
@@ -117,7 +119,7 @@ impl TaskSupervisorRef {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        SpawnTask::new(&self.supervisor, future, false)
+        SpawnTask::new(&self.supervisor, future, Bond::None)
     }
 
     /// Starts a task that nobody waits for, under the supervisor: awaited, this is its pid. It is not restarted.
@@ -177,6 +179,86 @@ impl TaskSupervisorRef {
         F::Output: Termination,
     {
         StartTask::again(&self.supervisor, restart, run)
+    }
+
+    /// As [`Task::stream`](crate::Task::stream), with tasks under the supervisor, which are linked to the stream's owner.
+    ///
+    /// A start that the supervisor refuses ends the stream: it is the last outcome, an `Err` with the
+    /// [`DynamicStartError`](crate::DynamicStartError).
+    ///
+    /// ```
+    /// use ibeam::prelude::*;
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let tasks = TaskSupervisor::spec().start_link().await.unwrap();
+    ///     let squares = tasks.stream(1..=3, |n| async move { n * n });
+    ///     assert_eq!(squares.collect::<Vec<_>>().await, [Ok(1), Ok(4), Ok(9)]);
+    /// });
+    /// ```
+    ///
+    /// # Erlang/OTP
+    /// `Task.Supervisor.async_stream/4`.
+    #[doc(alias = "async_stream")]
+    pub fn stream<I, F, Fut>(&self, items: I, f: F) -> TaskStream<Items<I::IntoIter>, F, Fut::Output>
+    where
+        I: IntoIterator,
+        F: FnMut(I::Item) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        TaskStream::new(Items::of(items), f, self.parent(true))
+    }
+
+    /// As [`stream`](Self::stream), with tasks that are not linked to the stream's owner: a crash is an `Err`.
+    ///
+    /// ```
+    /// use ibeam::prelude::*;
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let tasks = TaskSupervisor::spec().start_link().await.unwrap();
+    ///     let parsed = tasks.stream_nolink(["1", "x"], |text| async move { text.parse::<u32>().unwrap() });
+    ///     let parsed: Vec<_> = parsed.collect().await;
+    ///     assert!(parsed[0] == Ok(1) && parsed[1].is_err());
+    /// });
+    /// ```
+    ///
+    /// # Erlang/OTP
+    /// `Task.Supervisor.async_stream_nolink/4`.
+    #[doc(alias = "async_stream_nolink")]
+    pub fn stream_nolink<I, F, Fut>(&self, items: I, f: F) -> TaskStream<Items<I::IntoIter>, F, Fut::Output>
+    where
+        I: IntoIterator,
+        F: FnMut(I::Item) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        TaskStream::new(Items::of(items), f, self.parent(false))
+    }
+
+    /// As [`stream`](Self::stream), for the items of a [`Stream`].
+    pub fn stream_from<S, F, Fut>(&self, items: S, f: F) -> TaskStream<Streamed<S>, F, Fut::Output>
+    where
+        S: Stream,
+        F: FnMut(S::Item) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        TaskStream::new(Streamed::of(items), f, self.parent(true))
+    }
+
+    /// As [`stream_nolink`](Self::stream_nolink), for the items of a [`Stream`].
+    pub fn stream_nolink_from<S, F, Fut>(&self, items: S, f: F) -> TaskStream<Streamed<S>, F, Fut::Output>
+    where
+        S: Stream,
+        F: FnMut(S::Item) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        TaskStream::new(Streamed::of(items), f, self.parent(false))
+    }
+
+    fn parent(&self, link: bool) -> Parent {
+        Parent::Supervisor { supervisor: self.supervisor.clone(), link, shutdown: SHUTDOWN }
     }
 
     /// The pids of all tasks that run, in no particular order.
