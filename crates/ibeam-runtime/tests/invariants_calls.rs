@@ -418,6 +418,34 @@ async fn end_of_without_mailbox(pid: Pid) {
 /// Invariant 9: calls end that a process holds at its death in places that go late: its own mailbox, its monitors' tags,
 /// its local values; also where destructors panic on the way.
 #[test]
+fn invariant_9_a_caller_that_is_linked_to_the_called_process_ends_with_it_and_sees_no_failed_call() {
+    on_each_driver(|driver| async move {
+        for _ in 0..driver.rounds(10_000, 5) {
+            let me = process::self_pid();
+            let (_, caller) = process::spawn_monitor(async move {
+                // Looks again and again, so as to see whatever there is to be seen.
+                let looks = async {
+                    loop {
+                        process::yield_now().await;
+                    }
+                };
+                let server = process::spawn_link(async {
+                    let (_request, _from) = process::recv().await.take_call::<u32, u32>().unwrap();
+                    process::exit(ExitReason::other("crash"));
+                });
+                tokio::select! {
+                    biased;
+                    failed = Call::<u32, u32>::new(server, 1) => me.send(failed.is_err()),
+                    () = looks => {}
+                }
+            });
+            assert_eq!(down(caller).await.reason, ExitReason::other("crash"));
+            assert!(process::try_recv().is_none(), "the caller went on");
+        }
+    });
+}
+
+#[test]
 fn invariant_9_calls_end_that_their_server_holds_in_odd_places() {
     struct Bomb;
     impl Drop for Bomb {

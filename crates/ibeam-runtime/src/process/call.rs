@@ -381,7 +381,7 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Future for Call<Q, R, X> {
         match &this.waiting {
             Some(waiting) => {
                 if waiting.poll_ref(cx.waker()).is_ready() {
-                    if exit::is_doomed_before_this() {
+                    if exit::is_held_back(cx.waker()) {
                         return Poll::Pending;
                     }
                     return Poll::Ready(this.outcome());

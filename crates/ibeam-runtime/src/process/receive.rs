@@ -105,7 +105,7 @@ fn yield_turn<T>(owner: Owner, cx: &Context<'_>) -> Poll<T> {
 /// a loop that never waits could not be ended.
 pub(crate) fn may_go_on(cx: &Context<'_>) -> Poll<()> {
     let Some(owner) = Owner::current() else { return Poll::Ready(()) };
-    if exit::is_doomed_before_this() {
+    if exit::is_held_back(cx.waker()) {
         return Poll::Pending;
     }
     if owner.charge() { Poll::Ready(()) } else { yield_turn(owner, cx) }

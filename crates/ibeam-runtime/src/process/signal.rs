@@ -43,6 +43,13 @@ pub(crate) enum Signal {
         from: Option<Pid>,
         reason: ExitReason,
     },
+    /// A process whose crash is its caller's, who gets this, has crashed.
+    CallersCrash {
+        from: Pid,
+        reason: ExitReason,
+    },
+    /// A crash is not the caller's any more.
+    Disown,
     Monitor {
         reference: Reference,
         watcher: Pid,
@@ -156,6 +163,13 @@ impl Owner {
                 // A signal from outside of processes has no sender; the receiver stands for it in the message.
                 self.apply(effect, from.unwrap_or(me), reason);
             }
+            Signal::CallersCrash { from, reason } => {
+                // One that trapped exits would be told what it is told anyhow; one that has stopped it does not care.
+                if !self.bits().trap_exit() && !self.is_held_by(from) {
+                    self.doom(reason);
+                }
+            }
+            Signal::Disown => self.set_bits(|bits| bits.with_crash_is_callers(false)),
             Signal::Monitor { reference, watcher } => {
                 self.with_rare(|rare| rare.watchers.insert(reference, watcher));
             }

@@ -56,12 +56,12 @@ pub(super) enum State {
 /// What a child specification says of a child, apart from how it is started.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    pub(super) restart: Restart,
-    pub(super) shutdown: Shutdown,
-    pub(super) kind: Kind,
+    pub(crate) restart: Restart,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) kind: Kind,
     /// `None` if that is not known.
-    pub(super) implemented_by: Option<&'static str>,
-    pub(super) backoff: Option<Arc<Backoff>>,
+    pub(crate) implemented_by: Option<&'static str>,
+    pub(crate) backoff: Option<Arc<Backoff>>,
 }
 
 impl From<&Terms> for Reported<'_> {

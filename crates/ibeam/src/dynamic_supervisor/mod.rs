@@ -96,7 +96,9 @@ mod recipe;
 mod server;
 mod start;
 
+pub(crate) use children::Terms;
 pub use dynamic_ref::{DynamicChildError, DynamicChildInfo, DynamicStartError, DynamicSupervisorRef};
+pub(crate) use recipe::sealed;
 pub use recipe::{AnyChild, DynamicChild, Recipe, Template};
 pub(crate) use start::id_of;
 pub use start::{DynamicInit, DynamicSettings, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};

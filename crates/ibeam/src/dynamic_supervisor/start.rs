@@ -105,6 +105,15 @@ impl DynamicSupervisor {
 }
 
 impl<R: Recipe> DynamicSupervisor<R> {
+    /// A dynamic supervisor without a name that is the ground for another kind of supervisor.
+    pub(crate) fn ground(recipe: R, module: &'static str) -> Self {
+        Self { name: None, flags: Flags { module, ..Flags::default() }, recipe }
+    }
+
+    pub(crate) fn has_name(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// Registers the supervisor under a name.
     pub fn name(mut self, name: impl Into<ServerName>) -> Self {
         self.name = Some(name.into());
