@@ -34,6 +34,11 @@ fn rooms() {
 }
 
 #[test]
+fn tasks() {
+    check("tasks");
+}
+
+#[test]
 fn processes() {
     check("processes");
 }

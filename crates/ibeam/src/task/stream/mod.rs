@@ -338,7 +338,9 @@ where
     /// Starts tasks while there is room, and items are at hand.
     #[inline]
     fn fill(&mut self, cx: &mut Context<'_>) {
-        self.go_on_starting(cx);
+        if self.starting.is_some() {
+            self.go_on_starting(cx);
+        }
         // A supervisor starts one at a time.
         while self.starting.is_none() && !self.is_full() {
             let Some((input, f)) = &mut self.source else { return };
