@@ -39,6 +39,11 @@ fn rooms() {
 }
 
 #[test]
+fn tasks() {
+    check("tasks");
+}
+
+#[test]
 fn processes() {
     check("processes");
 }

@@ -161,7 +161,10 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         match self {
             Self::One(k, _) if k != key => None,
-            Self::One(..) => self.drain().pop().map(|(_, value)| value),
+            Self::One(..) => match std::mem::take(self) {
+                Self::One(_, value) => Some(value),
+                _ => None,
+            },
             Self::Few(list) => {
                 let at = list.iter().position(|(k, _)| k == key)?;
                 Some(list.remove(at).1)

@@ -125,8 +125,8 @@ impl Task<()> {
     ///
     /// Runtime::new().block_on(async {
     ///     // A stream of tasks is a stream too.
-    ///     let numbers = Task::stream(1..=3, |n| async move { n });
-    ///     let squares = Task::stream_from(numbers, |n| async move { n.unwrap() * n.unwrap() });
+    ///     let numbers = Task::stream(1..=3_u32, |n| async move { n });
+    ///     let squares = Task::stream_from(numbers, |n| async move { n.unwrap().pow(2) });
     ///     assert_eq!(squares.collect::<Vec<_>>().await, [Ok(1), Ok(4), Ok(9)]);
     /// });
     /// ```
@@ -338,7 +338,9 @@ where
     /// Starts tasks while there is room, and items are at hand.
     #[inline]
     fn fill(&mut self, cx: &mut Context<'_>) {
-        self.go_on_starting(cx);
+        if self.starting.is_some() {
+            self.go_on_starting(cx);
+        }
         // A supervisor starts one at a time.
         while self.starting.is_none() && !self.is_full() {
             let Some((input, f)) = &mut self.source else { return };
