@@ -48,6 +48,10 @@ pub(crate) enum Workload {
     Children,
     /// A million children of one dynamic supervisor, started one after the other and stopped with it
     ChildrenMillion,
+    /// 100 broadcasts to 10,000 subscribers, until the last has received them all
+    Fanout,
+    /// The same, the publisher giving way after each broadcast, so that all subscribers sleep before the next
+    FanoutInTurn,
 }
 
 pub(crate) const WORKERS: usize = 2;
@@ -85,6 +89,8 @@ pub(crate) const HOG_TIME: Duration = Duration::from_secs(3);
 pub(crate) const RESTARTS: u64 = 20_000;
 pub(crate) const CHILDREN: u64 = 100_000;
 pub(crate) const CHILDREN_MILLION: u64 = 1_000_000;
+pub(crate) const SUBSCRIBERS: u64 = 10_000;
+pub(crate) const BROADCASTS: u64 = 100;
 pub(crate) const IDLE_WATCH: Duration = Duration::from_secs(5);
 
 /// The sum of 0, 1, … `n` − 1: what a server holds that was sent each once.
@@ -225,6 +231,12 @@ impl Workload {
                         figure("a million children, peak each", Bytes, Floor::AtMost(600.0)),
                     ]
                 }
+            }
+            Workload::Fanout => {
+                const { &[figure("100 broadcasts to 10,000, deliveries", MillionsPerSecond, Floor::Times(1.0))] }
+            }
+            Workload::FanoutInTurn => {
+                const { &[figure("the same, in turn with subscribers", MillionsPerSecond, Floor::Times(1.0))] }
             }
         }
     }

@@ -51,6 +51,8 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Restart => on_worker(&runtime, restart()),
         Workload::Children => on_worker(&runtime, children()),
         Workload::ChildrenMillion => on_worker(&runtime, children_million()),
+        Workload::Fanout => on_worker(&runtime, fanout(false)),
+        Workload::FanoutInTurn => on_worker(&runtime, fanout(true)),
     }
 }
 
@@ -517,4 +519,41 @@ async fn children_million() -> Result<Vec<f64>, Wrong> {
     let bytes = probe::peak_resident_bytes() - before;
     let each = bytes as f64 / CHILDREN_MILLION as f64;
     Ok(vec![ns_each(starting, CHILDREN_MILLION), ns_each(stopping, CHILDREN_MILLION), each])
+}
+
+/// Takes every broadcast, and says at last what they have summed up to.
+async fn subscriber(mut mailbox: mpsc::UnboundedReceiver<u64>) {
+    STARTED.count_down();
+    let mut total = 0;
+    for _ in 0..BROADCASTS {
+        total += mailbox.recv().await.unwrap_or_default();
+    }
+    stopped_with(total);
+}
+
+/// tokio's own broadcast channel drops what a slow subscriber has not taken in time, so this is a loop over senders.
+async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
+    STARTED.set(SUBSCRIBERS);
+    STOPPED.set(SUBSCRIBERS);
+    let subscribers: Vec<_> = (0..SUBSCRIBERS)
+        .map(|_| {
+            let (sender, mailbox) = mpsc::unbounded_channel();
+            tokio::spawn(subscriber(mailbox));
+            sender
+        })
+        .collect();
+    STARTED.wait().await;
+    let start = Instant::now();
+    for number in 0..BROADCASTS {
+        for subscriber in &subscribers {
+            subscriber.send(number).map_err(|error| Wrong::failed("send", error))?;
+        }
+        if in_turn {
+            yield_now().await;
+        }
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
+    Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
 }
