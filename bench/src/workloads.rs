@@ -52,6 +52,10 @@ pub(crate) enum Workload {
     TaskAwait,
     /// A stream of tasks over 200,000 items, 4 at once
     TaskStream,
+    /// 100 broadcasts to 10,000 subscribers, until the last has received them all
+    Fanout,
+    /// The same, the publisher giving way after each broadcast, so that all subscribers sleep before the next
+    FanoutInTurn,
 }
 
 pub(crate) const WORKERS: usize = 2;
@@ -91,6 +95,8 @@ pub(crate) const CHILDREN: u64 = 100_000;
 pub(crate) const CHILDREN_MILLION: u64 = 1_000_000;
 pub(crate) const TASKS: u64 = 200_000;
 pub(crate) const STREAM_WIDTH: usize = 4;
+pub(crate) const SUBSCRIBERS: u64 = 10_000;
+pub(crate) const BROADCASTS: u64 = 100;
 pub(crate) const IDLE_WATCH: Duration = Duration::from_secs(5);
 
 /// The sum of 0, 1, … `n` − 1: what a server holds that was sent each once.
@@ -238,6 +244,12 @@ impl Workload {
             // 3 million items per second, where plain tokio does 2.9.
             Workload::TaskStream => {
                 const { &[figure("task stream, 4 at once, items", MillionsPerSecond, Floor::Times(1.03))] }
+            }
+            Workload::Fanout => {
+                const { &[figure("100 broadcasts to 10,000, deliveries", MillionsPerSecond, Floor::Times(1.0))] }
+            }
+            Workload::FanoutInTurn => {
+                const { &[figure("the same, in turn with subscribers", MillionsPerSecond, Floor::Times(1.0))] }
             }
         }
     }

@@ -48,6 +48,8 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::ChildrenMillion => runtime.block_on(children_million()),
         Workload::TaskAwait => runtime.block_on(task_await()),
         Workload::TaskStream => runtime.block_on(task_stream()),
+        Workload::Fanout => runtime.block_on(fanout(false)),
+        Workload::FanoutInTurn => runtime.block_on(fanout(true)),
     }
 }
 
@@ -578,4 +580,42 @@ async fn task_stream() -> Result<Vec<f64>, Wrong> {
     let elapsed = start.elapsed();
     equal("outcomes", next, TASKS)?;
     Ok(vec![millions_per_second(elapsed, TASKS)])
+}
+
+/// What is broadcast.
+#[derive(Clone)]
+struct News(u64);
+
+/// Takes every broadcast, and says at last what they have summed up to.
+async fn subscriber(news: PubSub) {
+    if let Err(error) = news.subscribe("news") {
+        process::exit(ExitReason::error(error));
+    }
+    STARTED.count_down();
+    let mut total = 0;
+    for _ in 0..BROADCASTS {
+        total += receive! { News(number) => number };
+    }
+    stopped_with(total);
+}
+
+async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
+    let news = PubSub::new("news").start_link().await.map_err(|error| Wrong::failed("start", error))?;
+    STARTED.set(SUBSCRIBERS);
+    STOPPED.set(SUBSCRIBERS);
+    for _ in 0..SUBSCRIBERS {
+        process::spawn(subscriber(news.clone()));
+    }
+    STARTED.wait().await;
+    let start = Instant::now();
+    for number in 0..BROADCASTS {
+        news.broadcast("news", News(number)).map_err(|error| Wrong::failed("broadcast", error))?;
+        if in_turn {
+            process::yield_now().await;
+        }
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
+    Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
 }

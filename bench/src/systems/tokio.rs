@@ -53,6 +53,8 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::ChildrenMillion => on_worker(&runtime, children_million()),
         Workload::TaskAwait => on_worker(&runtime, task_await()),
         Workload::TaskStream => on_worker(&runtime, task_stream()),
+        Workload::Fanout => on_worker(&runtime, fanout(false)),
+        Workload::FanoutInTurn => on_worker(&runtime, fanout(true)),
     }
 }
 
@@ -555,4 +557,41 @@ async fn task_stream() -> Result<Vec<f64>, Wrong> {
     let elapsed = start.elapsed();
     equal("outcomes", next, TASKS)?;
     Ok(vec![millions_per_second(elapsed, TASKS)])
+}
+
+/// Takes every broadcast, and says at last what they have summed up to.
+async fn subscriber(mut mailbox: mpsc::UnboundedReceiver<u64>) {
+    STARTED.count_down();
+    let mut total = 0;
+    for _ in 0..BROADCASTS {
+        total += mailbox.recv().await.unwrap_or_default();
+    }
+    stopped_with(total);
+}
+
+/// tokio's own broadcast channel drops what a slow subscriber has not taken in time, so this is a loop over senders.
+async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
+    STARTED.set(SUBSCRIBERS);
+    STOPPED.set(SUBSCRIBERS);
+    let subscribers: Vec<_> = (0..SUBSCRIBERS)
+        .map(|_| {
+            let (sender, mailbox) = mpsc::unbounded_channel();
+            tokio::spawn(subscriber(mailbox));
+            sender
+        })
+        .collect();
+    STARTED.wait().await;
+    let start = Instant::now();
+    for number in 0..BROADCASTS {
+        for subscriber in &subscribers {
+            subscriber.send(number).map_err(|error| Wrong::failed("send", error))?;
+        }
+        if in_turn {
+            yield_now().await;
+        }
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
+    Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
 }

@@ -81,6 +81,7 @@ pub mod __private {
     pub use crate::nearby::Nearby;
     pub use crate::pid::PidCell;
     pub use crate::process::keepers::{Keeper, forget, keep, may_keep};
+    pub use crate::process::send::will_send;
     pub use crate::process::{Answer, answering, catch_exit, catch_failure, dropped_callers, flush_message};
     pub use crate::raw::answering::Answering;
     pub use crate::raw::node::{Meta, NoMeta};

@@ -51,6 +51,7 @@
 //! | children that come and go | [`dynamic_supervisor`] |
 //! | the same child several times, by key | [`partition_supervisor`] |
 //! | processes by key, one or many per key | [`registry`] |
+//! | messages for all who listen to a topic | [`pubsub`] |
 //! | runtimes and their settings | [`Runtime`] |
 //! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
 
@@ -66,6 +67,7 @@ pub mod gen_server;
 pub mod partition_supervisor;
 pub mod prelude;
 pub mod proc_lib;
+pub mod pubsub;
 pub mod registry;
 pub mod supervisor;
 pub mod task;
@@ -90,6 +92,8 @@ pub use ibeam_runtime::{
 };
 #[doc(no_inline)]
 pub use partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
+#[doc(no_inline)]
+pub use pubsub::{BroadcastError, PubSub, SubscribeError};
 #[doc(no_inline)]
 pub use registry::{RegisterError, Registry, RegistryEvent};
 #[doc(no_inline)]

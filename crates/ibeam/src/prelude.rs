@@ -9,6 +9,7 @@ pub use crate::gen_server::{
     StartError,
 };
 pub use crate::partition_supervisor::{PartitionSupervisor, PartitionSupervisorRef, ResizeError};
+pub use crate::pubsub::PubSub;
 pub use crate::registry::{RegisterError, Registry, RegistryEvent};
 pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,

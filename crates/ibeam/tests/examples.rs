@@ -34,6 +34,11 @@ fn supervision_tree() {
 }
 
 #[test]
+fn pubsub() {
+    check("pubsub");
+}
+
+#[test]
 fn rooms() {
     check("rooms");
 }

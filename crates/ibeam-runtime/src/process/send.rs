@@ -295,6 +295,13 @@ impl<M: Send + 'static> Future for SendWait<M> {
     }
 }
 
+/// This process is soon to be sent something. Who sends to thousands says so a few ahead, so that their mailboxes are in the cache
+/// when it comes to them.
+#[inline(always)]
+pub fn will_send(pid: Pid) {
+    slab::prefetch(pid);
+}
+
 /// Why a node was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
