@@ -78,4 +78,5 @@ pub mod __private {
     pub use crate::message::Described;
     pub use crate::process::{catch_exit, catch_failure, dropped_callers};
     pub use crate::raw::node::{Meta, NoMeta};
+    pub use crate::runtime::key as runtime_key;
 }

@@ -56,6 +56,20 @@ impl Message {
         self.downcast_as::<T, NoMeta>()
     }
 
+    /// A look at the message, if it is a `T`. A call is none, whatever its request.
+    #[must_use]
+    pub fn downcast_ref<T: Send + 'static>(&self) -> Option<&T> {
+        self.0.message_ref()
+    }
+
+    /// The type of the message; `None` for a call.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn type_id_of_message(&self) -> Option<TypeId> {
+        let node_type = self.0.header().node_type;
+        (node_type.kind == Kind::Message).then(|| (node_type.type_id)())
+    }
+
     /// The request and the place of its reply, if this is a call with a `Q` for an `R`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::driver::Driver;
 use crate::driver::sim::{Sim, Step};
 use crate::exit_reason::ExitReason;
 use crate::process;
-use crate::runtime::{self, Metrics, Runtime, RuntimeBuilder, Shared};
+use crate::runtime::{self, Entered, Metrics, Runtime, RuntimeBuilder, Shared};
 use crate::time::Instant;
 
 /// See the [module](self). Dropping it ends its processes.
@@ -98,6 +98,11 @@ impl Simulation {
                 Err(tokio::sync::oneshot::error::TryRecvError::Empty) => {}
             }
         }
+    }
+
+    /// Makes this the runtime of the calling thread until the guard is dropped: what is spawned from there belongs to it.
+    pub fn enter(&self) -> Entered {
+        runtime::enter(&self.shared)
     }
 
     /// The virtual time.

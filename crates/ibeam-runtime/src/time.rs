@@ -12,7 +12,8 @@ pub struct Instant(u64);
 const NANOS_PER_TICK: u64 = 1_000_000;
 
 impl Instant {
-    pub(crate) const START: Self = Self(0);
+    /// The start of the runtime.
+    pub const START: Self = Self(0);
 
     pub(crate) const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)

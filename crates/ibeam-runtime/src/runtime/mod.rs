@@ -213,6 +213,19 @@ pub(crate) fn try_current() -> Option<Arc<Shared>> {
     entered.or_else(|| DEFAULT.get().map(|runtime| Arc::clone(&runtime.shared)))
 }
 
+/// Tells the runtimes apart that live now: that of this process, or the one this thread has entered.
+#[doc(hidden)]
+#[must_use]
+pub fn key() -> Option<usize> {
+    if let Some(owner) = Owner::current() {
+        return Some(std::ptr::from_ref(owner.shared()).addr());
+    }
+    ENTERED
+        .try_with(|entered| entered.borrow().as_ref().map(|shared| Arc::as_ptr(shared).addr()))
+        .ok()
+        .flatten()
+}
+
 /// The runtime of this process or thread; the program's default one, started if need be, if there is none.
 pub(crate) fn current() -> Arc<Shared> {
     try_current().unwrap_or_else(|| Arc::clone(&DEFAULT.get_or_init(Runtime::new).shared))

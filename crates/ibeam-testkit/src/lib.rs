@@ -1,0 +1,28 @@
+#![doc = include_str!("guide.md")]
+
+mod asserts;
+mod catch;
+mod driver;
+mod log;
+pub mod prelude;
+mod session;
+mod show;
+mod supervised;
+mod test;
+
+pub use asserts::RECEIVE_TIMEOUT;
+pub use catch::{catch_exit, catch_panic};
+pub use driver::Driver;
+pub use ibeam_macros::{assert_receive, assert_received, refute_receive, refute_received, simulate, test};
+pub use log::{LogCapture, LogRecord, capture_log, with_log};
+pub use session::on_exit;
+pub use show::show;
+pub use supervised::{Supervised, start_link_supervised, start_supervised, stop_supervised, test_supervisor};
+pub use test::Test;
+
+/// What the macros' expansions use. Not for programs.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::asserts::{Failure, mailbox, not_received, note, noted, refuted, within};
+    pub use crate::show::{ShowDebug, ShowType, Shown};
+}

@@ -1,0 +1,6 @@
+//! What most tests use, beside `ibeam::prelude`: `use ibeam_testkit::prelude::*;`.
+
+pub use crate::{
+    Driver, Test, assert_receive, assert_received, capture_log, catch_exit, catch_panic, on_exit,
+    refute_receive, refute_received, start_link_supervised, start_supervised, stop_supervised, with_log,
+};
