@@ -36,6 +36,8 @@ pub mod inline;
 #[cfg(not(loom))]
 mod message;
 #[cfg(not(loom))]
+mod observe;
+#[cfg(not(loom))]
 pub mod process;
 #[cfg(not(loom))]
 mod reference;
@@ -76,6 +78,7 @@ pub use timeout::Timeout;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::message::Described;
+    pub use crate::observe::{Heard, Traced, Tracing, trace};
     pub use crate::process::{catch_exit, catch_failure, dropped_callers};
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::runtime::key as runtime_key;

@@ -3,7 +3,9 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 
+use crate::pid::Pid;
 use crate::process::CallFrom;
+use crate::process::send::post;
 use crate::raw::call;
 use crate::raw::node::{Kind, Meta, NoMeta, NodeType, OwnedNode};
 
@@ -107,6 +109,27 @@ impl Message {
     #[must_use]
     pub fn is_call(&self) -> bool {
         self.0.kind() == Kind::Call
+    }
+
+    /// Sends the message on to another process, as it is: the reply to a call goes to its caller, from whoever gives it. If
+    /// there is no such process, the message is dropped and counted; the caller of a call learns that there will be no reply.
+    ///
+    /// ```
+    /// use ibeam_runtime::{Runtime, process::{self, Call}};
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let server = process::spawn(async {
+    ///         let (number, from) = process::recv().await.take_call::<u64, u64>().unwrap();
+    ///         from.reply(number + 1);
+    ///     });
+    ///     let front = process::spawn(async move { process::recv().await.forward(server) });
+    ///     assert_eq!(Call::<u64, u64>::new(front, 41).await, Ok(42));
+    /// });
+    /// ```
+    pub fn forward(self, to: Pid) {
+        let mut node = self.0;
+        node.set_target(to.to_bits());
+        post(to, node);
     }
 
     /// The name of the message's type, for people to read.

@@ -29,6 +29,11 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// Earlier by `duration`, but not before the start.
+    pub(crate) fn earlier_by(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// The last tick (of 1 ms) that has begun.
     pub(crate) fn tick(self) -> u64 {
         self.0 / NANOS_PER_TICK

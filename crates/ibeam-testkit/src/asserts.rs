@@ -67,7 +67,7 @@ pub async fn mailbox() -> Mailbox {
 }
 
 impl Mailbox {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.len == 0 {
             return "the mailbox is empty".to_owned();
         }

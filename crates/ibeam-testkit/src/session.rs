@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use ibeam::process::{self, Key, Termination};
+use ibeam::sim::protect;
 use ibeam::{Down, ExitReason, Pid, Reference, receive};
 use parking_lot::Mutex;
 
@@ -87,6 +88,7 @@ impl Session {
     /// Watches the test and cleans up after it; says what went wrong.
     pub(crate) async fn warden(self: Arc<Self>, test: Pid, timeout: Duration) -> Vec<String> {
         process::trap_exit(true);
+        protect(test);
         let monitor = process::monitor(test);
         test.send(Go);
         let mut failures = Vec::new();
@@ -117,6 +119,7 @@ impl Session {
         }
         for hook in hooks.into_iter().rev() {
             let (pid, monitor) = process::builder().label("on_exit").spawn_monitor(hook);
+            protect(pid);
             match down_within(monitor.reference(), timeout).await {
                 Some(ExitReason::Normal) => {}
                 Some(reason) => failures.push(format!("a function of `on_exit` failed: {reason}")),
@@ -154,9 +157,9 @@ async fn down_within(monitor: Reference, timeout: Duration) -> Option<ExitReason
 /// What a process that hangs is doing, for a failure. One that computes does not answer.
 async fn whereabouts(pid: Pid) -> String {
     let (me, question) = (process::self_pid(), process::make_ref());
-    process::spawn(async move { me.send((question, process::info(pid).await)) });
+    process::spawn(async move { me.send((question, Box::new(process::info(pid).await))) });
     receive! {
-        (q, info): (Reference, Option<process::ProcessInfo>) if q == question => match info {
+        (q, info): (Reference, Box<Option<process::ProcessInfo>>) if q == question => match *info {
             Some(info) => format!(
                 ": it is {}{}, with {} messages in its mailbox",
                 info.status,

@@ -45,6 +45,8 @@ fn known() -> HashMap<TypeId, Formatter> {
         f64,
         &'static str,
         String,
+        crate::Probed,
+        crate::Traced,
         Pid,
         Reference,
         Down,

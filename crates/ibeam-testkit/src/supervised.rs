@@ -2,6 +2,7 @@
 
 use ibeam::dynamic_supervisor::DynamicSupervisor;
 use ibeam::process;
+use ibeam::sim::protect_children;
 use ibeam::supervisor::{ChildError, ChildId, ServerChild, StartChildError};
 use ibeam::{
     ChildSpec, DynamicSupervisorRef, GenServer, Pid, ServerRef, StartError, Strategy, Supervisor,
@@ -154,10 +155,13 @@ async fn start(child: ChildSpec) -> Result<Pid, StartChildError> {
         Some(pid) => SupervisorRef::of(pid),
         None => {
             // As good as never too many restarts: what a test crashes again and again is its own affair.
+            // A simulation's faults are for what is tested.
+            protect_children(true);
             let supervisor = Supervisor::new(Strategy::OneForOne)
                 .intensity(1_000_000, std::time::Duration::from_secs(1))
                 .start_link()
                 .await;
+            protect_children(false);
             let supervisor = supervisor.expect("a supervisor without children starts");
             session.set_supervisor(supervisor.pid().expect("a handle by pid"));
             supervisor

@@ -8,18 +8,17 @@ use std::time::Duration;
 
 use ibeam::inline::Inline;
 use ibeam::process::{self, Termination};
-use ibeam::sim::Simulation;
 use ibeam::{Pid, Runtime};
 use tracing::Level;
 
-use crate::Driver;
 use crate::log::{self, Recorder};
 use crate::session::Session;
+use crate::{Driver, Simulate};
 
 /// How long a test may take where time goes on by itself: as in ExUnit.
 const REAL: Duration = Duration::from_secs(60);
 /// The same on a virtual clock.
-const VIRTUAL: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const VIRTUAL: Duration = Duration::from_secs(24 * 3600);
 /// What the driver waits beyond that before it believes that nobody will come.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -28,6 +27,7 @@ const GRACE: Duration = Duration::from_secs(10);
 #[must_use = "nothing is run before `run`"]
 pub struct Test {
     name: &'static str,
+    package: &'static str,
     driver: Driver,
     workers: usize,
     timeout: Option<Duration>,
@@ -37,9 +37,10 @@ pub struct Test {
 
 impl Test {
     /// A test of this name, with the path of its module, in this package.
-    pub fn new(name: &'static str, _package: &'static str) -> Self {
+    pub fn new(name: &'static str, package: &'static str) -> Self {
         Self {
             name,
+            package,
             driver: Driver::default(),
             workers: 2,
             timeout: None,
@@ -114,9 +115,9 @@ impl Test {
                 Driver::Inline => judge(self.name, driver, self.on_tokio(false, body())),
                 Driver::Paused => judge(self.name, driver, self.on_tokio(true, body())),
                 Driver::Sim | Driver::Every => {
-                    self.seeds
-                        .clone()
-                        .for_each(|seed| judge(self.name, driver, self.in_simulation(seed, body())));
+                    let simulate = Simulate::new(self.name, self.package).log_level(self.log_level);
+                    let timeout = self.timeout.unwrap_or(VIRTUAL);
+                    simulate.max_time(timeout).seeds(self.seeds.clone()).run(&body);
                 }
             }
         }
@@ -181,22 +182,6 @@ impl Test {
             drop(listening);
             Failed::new(failures, &session)
         })
-    }
-
-    fn in_simulation<B>(&self, seed: u64, body: B) -> Result<(), Failed>
-    where
-        B: Future + Send + 'static,
-        B::Output: Termination,
-    {
-        let simulation = Simulation::new(seed);
-        let (session, test, listening) = {
-            let _entered = simulation.enter();
-            self.begin(body)
-        };
-        let failures = simulation.run(Arc::clone(&session).warden(test, self.timeout.unwrap_or(VIRTUAL)));
-        drop(simulation);
-        drop(listening);
-        Failed::new(failures, &session)
     }
 
     fn begin<B>(&self, body: B) -> (Arc<Session>, Pid, log::Listening)

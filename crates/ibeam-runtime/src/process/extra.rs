@@ -7,6 +7,7 @@ use std::task::Waker;
 use indexmap::IndexMap;
 
 use crate::exit_reason::ExitReason;
+use crate::observe::Tracer;
 use crate::pid::Pid;
 use crate::process::dictionary::Dictionary;
 use crate::process::lineage::Lineage;
@@ -55,6 +56,8 @@ pub(crate) struct Rare {
     pub(crate) span: Option<tracing::Span>,
     /// Calls that the process has dropped while it was going to end: they end with it.
     pub(crate) orphans: Vec<Orphan>,
+    /// Who hears of what the process sends and gets.
+    pub(crate) tracers: Vec<(Reference, Box<Tracer>)>,
     /// Turns beyond what the block's own counter can count.
     pub(crate) turns: u64,
 }

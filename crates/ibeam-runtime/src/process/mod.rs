@@ -25,7 +25,7 @@ pub(crate) mod extra;
 mod info;
 pub(crate) mod lineage;
 mod links;
-mod mail;
+pub(crate) mod mail;
 mod monitors;
 pub(crate) mod names;
 mod receive;

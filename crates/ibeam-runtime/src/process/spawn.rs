@@ -326,6 +326,10 @@ impl Spawn {
             return Err(SpawnError::ProcessLimit { limit: crate::pid::INDEX_LIMIT as usize });
         };
         let pid = unborn.pid();
+        if let Some(sim) = &shared.sim {
+            let label = self.extra.as_mut().and_then(|extra| extra.rare_if_any()?.label.clone());
+            sim.spawned(pid, parent.map(Owner::pid), future.type_name(), label);
+        }
         if let Some(parent) = parent {
             let me = parent.pid();
             if self.link {
@@ -341,6 +345,7 @@ impl Spawn {
             bound: self.mailbox,
             priority: self.priority,
             trap_exit: self.trap_exit,
+            observed: shared.sim.is_some(),
         };
         let newborn = unborn.begin(runtime, future, birth);
         if let Some(name) = self.name
@@ -394,12 +399,16 @@ impl Later {
             shared.process_ended();
             return Err((self, SpawnError::ProcessLimit { limit: crate::pid::INDEX_LIMIT as usize }));
         };
+        if let Some(sim) = &shared.sim {
+            sim.spawned(unborn.pid(), None, self.future.type_name(), None);
+        }
         let birth = Birth {
             lineage: self.lineage,
             extra: None,
             bound: None,
             priority: Priority::Normal,
             trap_exit: false,
+            observed: shared.sim.is_some(),
         };
         unborn.begin(RuntimePtr::of(shared), self.future, birth).schedule(Place::Back);
         Ok(())

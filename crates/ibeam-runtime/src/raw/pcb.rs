@@ -141,13 +141,13 @@ impl Bits {
     const OF_LAST_POLL: Self =
         Self(0).with_interested(true).with_yielded(true).with_poll_due(true).with_skipped(true);
     /// What a turn has to look at before it polls.
-    pub(crate) const BEFORE_POLL: Self = Self(0).with_exiting(true).with_waiters(true);
+    pub(crate) const BEFORE_POLL: Self = Self(0).with_exiting(true).with_waiters(true).with_observed(true);
     /// What a turn has to look at after a poll that did not end the process.
     pub(crate) const AFTER_POLL: Self = Self(0).with_doomed(true).with_orphans(true);
     /// A message is waited for.
     pub(crate) const WAITING: Self = Self(0).with_interested(true).with_waiters(true);
     /// What makes the next message another one than the first of the inbox.
-    pub(crate) const MAIL: Self = Self(0).with_saved(true).with_doomed(true);
+    pub(crate) const MAIL: Self = Self(0).with_saved(true).with_doomed(true).with_observed(true);
 
     #[inline(always)]
     pub(crate) const fn has_any(self, of: Self) -> bool {
@@ -187,6 +187,8 @@ bits! {
     hibernating, with_hibernating = 8;
     /// A receive has skipped a new message after others had begun to wait: the next turn polls, for it may be theirs.
     skipped, with_skipped = 12;
+    /// What it sends and gets is reported: see `observe`. While it runs, its budget says so too.
+    observed, with_observed = 13;
 }
 
 // SAFETY: the owner's part is touched by one thread at a time (invariant 2), whose hand-over goes through the mailbox
@@ -333,6 +335,7 @@ pub(crate) struct Birth {
     pub(crate) bound: Option<(u32, Overflow)>,
     pub(crate) priority: Priority,
     pub(crate) trap_exit: bool,
+    pub(crate) observed: bool,
 }
 
 /// A slot that is about to get its process: nobody else knows it yet.
@@ -369,7 +372,8 @@ impl Unborn {
         cells.fetched.set(0);
         cells.mail_len.set(0);
         cells.turns.set(0);
-        cells.bits.set(Bits::default().with_poll_due(true).with_trap_exit(birth.trap_exit));
+        let bits = Bits::default().with_poll_due(true);
+        cells.bits.set(bits.with_trap_exit(birth.trap_exit).with_observed(birth.observed));
         pcb.life.begin(pid, &pcb.word);
         Newborn(pcb)
     }

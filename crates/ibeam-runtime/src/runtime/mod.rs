@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::driver::Driver;
+use crate::driver::sim::Sim;
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::names::Names;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) timers: Timers,
     pub(crate) names: Names,
     pub(crate) config: Config,
+    /// The simulation that all of this happens in.
+    pub(crate) sim: Option<Arc<Sim>>,
     processes: AtomicUsize,
     stopping: AtomicBool,
     /// For those who wait until no process is left, or none but themselves.
@@ -56,6 +59,7 @@ impl Shared {
     pub(crate) fn new(driver: Arc<dyn Driver>, config: Config) -> Self {
         process::install_panic_hook();
         Self {
+            sim: None,
             driver,
             timers: Timers::new(),
             names: Names::default(),
@@ -68,6 +72,11 @@ impl Shared {
             reductions: AtomicU64::new(0),
             long_turns: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn simulated(sim: &Arc<Sim>, config: Config) -> Self {
+        let sim = Arc::clone(sim);
+        Self { sim: Some(Arc::clone(&sim)), ..Self::new(sim, config) }
     }
 
     pub(crate) fn now(&self) -> Instant {
