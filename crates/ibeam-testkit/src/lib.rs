@@ -35,3 +35,8 @@ pub mod __private {
     pub use crate::asserts::{Failure, mailbox, not_received, note, noted, refuted, within};
     pub use crate::show::{ShowDebug, ShowType, Shown};
 }
+
+/// The examples of the guide "Testing a supervised system", which are tests here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+struct Guide;

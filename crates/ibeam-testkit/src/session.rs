@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use ibeam::process::{self, Key, Termination};
-use ibeam::sim::protect;
+use ibeam::sim::{end_trace, protect};
 use ibeam::{Down, ExitReason, Pid, Reference, receive};
 use parking_lot::Mutex;
 
@@ -104,6 +104,9 @@ impl Session {
                 process::kill(test);
                 down_within(monitor, timeout).await;
             }
+        }
+        if !failures.is_empty() {
+            end_trace();
         }
         let Cleanup { supervisor, hooks } = std::mem::take(&mut *self.cleanup.lock());
         if let Some(supervisor) = supervisor {

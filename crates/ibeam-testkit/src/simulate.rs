@@ -126,6 +126,7 @@ struct Run {
     failures: Vec<String>,
     simulated: Simulated,
     trace: Vec<String>,
+    earlier: u64,
     log: String,
 }
 
@@ -253,7 +254,7 @@ impl Simulate {
             seed,
             reason: first.failures.join("\n  and "),
             replay: format!("IBEAM_SEED={seed} cargo test -p {} {test} -- --exact", self.package),
-            earlier: again.simulated.events.saturating_sub(again.trace.len() as u64),
+            earlier: again.earlier,
             trace: again.trace,
             log: again.log,
             repeatable,
@@ -295,10 +296,10 @@ impl Simulate {
             time: simulation.elapsed(),
             digest: simulation.digest(),
         };
-        let trace = simulation.trace();
+        let (trace, earlier) = (simulation.trace(), simulation.dropped_lines());
         drop(simulation);
         drop(listening);
-        Run { failures, simulated, trace, log: session.log() }
+        Run { failures, simulated, trace, earlier, log: session.log() }
     }
 }
 

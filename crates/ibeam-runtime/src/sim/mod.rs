@@ -144,6 +144,26 @@ pub fn protect_children(on: bool) {
     });
 }
 
+/// Keeps the [trace](Simulation::trace) as it is: what comes now is not written down, so that the cleaning up after a failure does
+/// not push out what led to it. Outside of a simulation it does nothing.
+pub fn end_trace() {
+    runtime::with_current(|shared| {
+        if let Some(sim) = &shared.sim {
+            sim.end_trace();
+        }
+    });
+}
+
+/// From now on nothing goes wrong any more, and what was late arrives: for tests that look at what a system has come to. Outside
+/// of a simulation it does nothing.
+pub fn calm() {
+    runtime::with_current(|shared| {
+        if let Some(sim) = &shared.sim {
+            sim.calm(shared);
+        }
+    });
+}
+
 /// From now on no fault strikes this process: see [`Faults`]. Outside of a simulation it does nothing.
 pub fn protect(pid: Pid) {
     runtime::with_current(|shared| {
@@ -292,6 +312,12 @@ impl Simulation {
     #[must_use]
     pub fn events(&self) -> u64 {
         self.driver.events()
+    }
+
+    /// How many events came before those of the [trace](Self::trace).
+    #[must_use]
+    pub fn dropped_lines(&self) -> u64 {
+        self.driver.dropped_lines()
     }
 
     /// The last events, the oldest first, if the [settings](Settings::trace) ask for them.

@@ -294,12 +294,25 @@ impl Sim {
         self.state.lock().trace.events()
     }
 
+    pub(crate) fn dropped_lines(&self) -> u64 {
+        self.state.lock().trace.dropped
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
         self.state.lock().trace.kept().cloned().collect()
     }
 
+    pub(crate) fn end_trace(&self) {
+        self.state.lock().trace.end_lines();
+    }
+
     pub(crate) fn outside(&self) -> Option<Outside> {
         self.state.lock().outside.clone()
+    }
+
+    /// Those that live, in the order of their spawn.
+    pub(crate) fn in_order(&self) -> Vec<Pid> {
+        self.state.lock().trace.alive.clone()
     }
 
     /// Those that live, for people to read.
@@ -374,7 +387,7 @@ impl Sim {
             Signal::UnlinkAck { .. } | Signal::Info { .. } | Signal::Trace { .. } => return,
         };
         self.state.lock().trace.note(now, kind, [Some(from), Some(to)], |trace| {
-            let reason = reason.map_or_else(String::new, |reason| format!(" {reason}"));
+            let reason = reason.map_or_else(String::new, |reason| format!(" {}", start_of(reason)));
             format!("{} → {}: {kind}{reason}", trace.who(from), trace.who(to))
         });
     }
@@ -399,6 +412,15 @@ impl Sim {
     fn woken_from_elsewhere(state: &mut State, ready: &Ready) {
         let who = state.trace.who(Pid::from_bits(ready.pid_bits()));
         state.outside.get_or_insert(Outside::Thread { who });
+    }
+}
+
+/// What has ended a process is told in full where it ends; from then on this is enough.
+fn start_of(reason: &ExitReason) -> String {
+    let text = reason.to_string();
+    match text.char_indices().nth(40) {
+        None => text,
+        Some((at, _)) => format!("{}…", &text[..at]),
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) struct Trace {
     spawned: u64,
     lines: Option<Lines>,
     kept: VecDeque<String>,
+    pub(super) dropped: u64,
 }
 
 impl Trace {
@@ -65,6 +66,7 @@ impl Trace {
             spawned: 0,
             lines,
             kept: VecDeque::new(),
+            dropped: 0,
         }
     }
 
@@ -78,6 +80,11 @@ impl Trace {
 
     pub(super) fn events(&self) -> u64 {
         self.events
+    }
+
+    /// Keeps the lines that are there, and adds none.
+    pub(super) fn end_lines(&mut self) {
+        self.lines = None;
     }
 
     /// How a message is described, if lines are wanted.
@@ -113,6 +120,7 @@ impl Trace {
         text.push_str(&line(self).replace('\n', " "));
         if self.kept.len() == len {
             self.kept.pop_front();
+            self.dropped += 1;
         }
         self.kept.push_back(text);
     }
