@@ -11,6 +11,15 @@ use crate::show::describe;
 
 /// How long [`assert_receive!`](crate::assert_receive) and [`refute_receive!`](crate::refute_receive) wait without `within`:
 /// 100 ms, on the clock that the test sees.
+///
+/// A time is a [`Duration`]; anything else does not compile:
+///
+/// ```compile_fail
+/// use ibeam_testkit::prelude::*;
+/// Test::check(async {
+///     assert_receive!("hello", within: 100);
+/// });
+/// ```
 pub const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How many messages of a mailbox a failure shows: the newest ones.

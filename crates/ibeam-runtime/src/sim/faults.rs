@@ -42,7 +42,7 @@ impl Schedule {
 /// promises: messages and signals from one process to another keep their order, what a process finds by another way (a
 /// reply) does not overtake them, and no timer is early.
 ///
-/// Processes that are [protected](protect) are not killed, slowed down or failed at their start.
+/// Processes that are [protected](super::protect) are not killed, slowed down or failed at their start.
 ///
 /// ```
 /// use ibeam_runtime::sim::Faults;
