@@ -1,4 +1,4 @@
-//! The macros of [ibeam](https://docs.rs/ibeam): `receive!`, `#[gen_server]` and `#[ibeam::main]`.
+//! The macros of [ibeam](https://docs.rs/ibeam): `receive!`, `#[gen_server]`, `#[ibeam::main]` and those of the testkit.
 //!
 //! Use them through `ibeam`, which re-exports them: what they write refers to `::ibeam`.
 //!
@@ -8,22 +8,26 @@
 //! | `receive.rs` | [`receive!`](macro@receive) |
 //! | `gen_server/` | [`#[gen_server]`](macro@gen_server) with [`#[call]`](macro@call), [`#[cast]`](macro@cast), [`#[info]`](macro@info) |
 //! | `main_attr.rs` | [`#[ibeam::main]`](macro@main) |
+//! | `test_attr.rs` | [`#[ibeam::test]`](macro@test), [`#[ibeam::simulate]`](macro@simulate) |
+//! | `assert.rs` | [`assert_receive!`](macro@assert_receive) and its siblings |
 //! | `bindings.rs` | which names a pattern binds |
 //! | `errors.rs` | collects errors |
 //!
 //! # Invariants
-//! 1. An expansion names items by `::ibeam::..`, `::core::..` or `::std::..` only: what the user has in scope changes
-//!    nothing.
+//! 1. An expansion names items by `::ibeam::..`, `::ibeam_testkit::..`, `::core::..` or `::std::..` only: what the user has
+//!    in scope changes nothing.
 //! 2. Each expansion is a function from tokens to tokens, tested without a compiler; this file only hands them through.
 //! 3. Every error points at the tokens it speaks of.
 
 use proc_macro::TokenStream;
 
+mod assert;
 mod bindings;
 mod errors;
 mod gen_server;
 mod main_attr;
 mod receive;
+mod test_attr;
 
 /// Takes the first message that matches an arm out of the process' mailbox, waiting for one if there is none.
 ///
@@ -259,4 +263,168 @@ fn misplaced(mark: &str, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     main_attr::expand(options.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes an `async fn` a test that runs as a process: it can link, monitor and receive, and has a runtime, and so names, of
+/// its own. Everything started in it is stopped when it is over.
+///
+/// Needs the crate `ibeam-testkit` among the dev-dependencies, whose documentation has the whole story.
+///
+/// ```
+/// use ibeam::prelude::*;
+/// use ibeam_testkit::prelude::*;
+///
+/// # // A doc-test is a program: what would be a test function is called from `main`.
+/// # mod tests { use super::*;
+/// #[ibeam::test]
+/// async fn a_crash_is_a_message() {
+///     let (_pid, monitor) = process::spawn_monitor(async { process::exit(ExitReason::Shutdown) });
+///     assert_receive!(Down { monitor: m, reason: ExitReason::Shutdown, .. } if m == monitor);
+/// }
+/// # }
+/// # fn main() {}
+/// ```
+///
+/// The test passes if its function returns (`()`, `Ok`), and fails if it panics, exits, returns an error, or is ended by the
+/// crash of a process that it is linked to. The failure has the exit reason, and what the test's processes have logged.
+///
+/// # Options
+/// | option | means | default |
+/// |---|---|---|
+/// | `threads`, `inline`, `paused`, `sim`, `every` | what runs it: see `ibeam_testkit::Driver` | `threads` |
+/// | `workers = N` | worker threads | 2 |
+/// | `timeout = D` | how long it may take, on the clock that it sees | 60 s; with a virtual clock 24 h |
+/// | `seeds = A..B` | the seeds, with `sim` and `every` | `0..20` |
+/// | `log_level = L` | what is kept of its log, to be shown if it fails | `Level::INFO` |
+///
+/// # Erlang/OTP
+/// `test` of ExUnit.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    test_attr::expand(test_attr::Kind::Test, options.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Makes an `async fn` a test that is run in a simulation, once per seed: on a virtual clock, with an order of processes
+/// that the seed chooses, and with the faults that are asked for.
+///
+/// Needs the crate `ibeam-testkit` among the dev-dependencies, whose documentation has the whole story.
+///
+/// ```
+/// use ibeam::prelude::*;
+/// use ibeam_testkit::prelude::*;
+/// use std::time::Duration;
+///
+/// # mod tests { use super::*;
+/// #[ibeam::simulate(seeds = 0..100, faults = Faults::none().delay(Duration::from_millis(20)))]
+/// async fn replies_come_back() {
+///     let server = process::spawn(async {
+///         loop {
+///             receive! { (n, from): (u64, Pid) => from.send(n + 1) }
+///         }
+///     });
+///     server.send((41_u64, process::self_pid()));
+///     assert_receive!(42_u64);
+/// }
+/// # }
+/// # fn main() {}
+/// ```
+///
+/// A failure names the seed, has the last events of the run, and the command that makes the same run again.
+/// `IBEAM_SEED=17` runs one seed only, `IBEAM_SEEDS=100000` runs that many.
+///
+/// # Options
+/// | option | means | default |
+/// |---|---|---|
+/// | `seeds = A..B` | the seeds | `0..20` |
+/// | `schedule = S` | who goes next: see `ibeam_testkit::Schedule` | `Schedule::Mixed` |
+/// | `faults = F` | what goes wrong: see `ibeam_testkit::Faults` | nothing |
+/// | `max_steps = N` | after how many steps a run counts as one that never ends | 1,000,000 |
+/// | `max_time = D` | the same in virtual time | 24 h |
+/// | `log_level = L` | what is kept of the log, to be shown if it fails | `Level::INFO` |
+/// | `trace_len = N` | how many of the last events a failure shows | 60 |
+#[proc_macro_attribute]
+pub fn simulate(options: TokenStream, item: TokenStream) -> TokenStream {
+    test_attr::expand(test_attr::Kind::Simulate, options.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Waits for a message that matches, and fails the test if none comes.
+///
+/// ```
+/// use ibeam::prelude::*;
+/// use ibeam_testkit::prelude::*;
+/// use std::time::Duration;
+///
+/// struct Greet(String);
+///
+/// Test::check(async {
+///     process::self_pid().send(Greet("Joe".into()));
+///     process::self_pid().send(7_u64);
+///     let name = assert_receive!(Greet(name) if name.len() == 3);
+///     assert_eq!(name, "Joe");
+///     assert_receive!(n: u64 if n > 5, within: Duration::from_secs(1), "no number for {name}");
+/// });
+/// ```
+///
+/// Its value is what the pattern binds: nothing, the one value, or a tuple of them in their order. The patterns and guards
+/// are those of [`receive!`](macro@receive). What does not match stays in the mailbox.
+///
+/// - `within: D` is how long it waits. Default: 100 ms.
+/// - A text behind that, as for `assert!`, goes before the failure, which shows the pattern, the guard's variables and the
+///   mailbox.
+///
+/// # Panics
+/// If no message matches in time, and outside of a process.
+///
+/// # Erlang/OTP
+/// `assert_receive/3` of ExUnit. Differs: there a failure's mailbox has at most ten messages, and values are shown; here messages
+/// are shown by their types, and by their values if the testkit knows how (`ibeam_testkit::show`).
+#[proc_macro]
+pub fn assert_receive(input: TokenStream) -> TokenStream {
+    expand_assert(assert::Assert::Receive, input)
+}
+
+/// Takes a message that matches and is there already, and fails the test if there is none. Otherwise as
+/// [`assert_receive!`](macro@assert_receive), without `within`.
+///
+/// # Panics
+/// If no message matches, and outside of a process.
+///
+/// # Erlang/OTP
+/// `assert_received/2` of ExUnit.
+#[proc_macro]
+pub fn assert_received(input: TokenStream) -> TokenStream {
+    expand_assert(assert::Assert::Received, input)
+}
+
+/// Waits, and fails the test if a message comes that matches. Otherwise as [`assert_receive!`](macro@assert_receive); it has no
+/// value.
+///
+/// # Panics
+/// If a message matches, which is shown, and outside of a process.
+///
+/// # Erlang/OTP
+/// `refute_receive/3` of ExUnit.
+#[proc_macro]
+pub fn refute_receive(input: TokenStream) -> TokenStream {
+    expand_assert(assert::Assert::RefuteReceive, input)
+}
+
+/// Fails the test if a message is there that matches. Otherwise as [`refute_receive!`](macro@refute_receive), without `within`.
+///
+/// # Panics
+/// If a message matches, which is shown, and outside of a process.
+///
+/// # Erlang/OTP
+/// `refute_received/2` of ExUnit.
+#[proc_macro]
+pub fn refute_received(input: TokenStream) -> TokenStream {
+    expand_assert(assert::Assert::RefuteReceived, input)
+}
+
+fn expand_assert(assert: assert::Assert, input: TokenStream) -> TokenStream {
+    assert::expand(assert, input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

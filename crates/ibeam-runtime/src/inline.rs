@@ -14,7 +14,7 @@ use crate::driver::Driver;
 use crate::driver::inline::Inline as InlineDriver;
 use crate::exit_reason::ExitReason;
 use crate::process;
-use crate::runtime::{self, Metrics, Runtime, RuntimeBuilder, Shared};
+use crate::runtime::{self, Entered, Metrics, Runtime, RuntimeBuilder, Shared};
 use crate::time::Instant;
 
 /// See the [module](self). Needs a tokio runtime with time around it.
@@ -107,6 +107,11 @@ impl Inline {
             *alarm = Some((next, Box::pin(tokio::time::sleep_until(self.driver.on_tokio(next)))));
         }
         alarm.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready())
+    }
+
+    /// Makes this the runtime of the calling thread until the guard is dropped: what is spawned from there belongs to it.
+    pub fn enter(&self) -> Entered {
+        runtime::enter(&self.shared)
     }
 
     /// What the runtime is doing, and has done.

@@ -37,6 +37,7 @@ pub mod inline;
 mod message;
 #[cfg(not(loom))]
 mod nearby;
+mod observe;
 #[cfg(not(loom))]
 pub mod process;
 #[cfg(not(loom))]
@@ -79,6 +80,7 @@ pub use timeout::Timeout;
 pub mod __private {
     pub use crate::message::Described;
     pub use crate::nearby::Nearby;
+    pub use crate::observe::{Heard, Traced, Tracing, trace};
     pub use crate::pid::PidCell;
     pub use crate::process::keepers::{Keeper, forget, keep, may_keep};
     pub use crate::process::send::will_send;
@@ -86,6 +88,6 @@ pub mod __private {
     pub use crate::raw::answering::Answering;
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;
-    pub use crate::runtime::{extension, hash_seed};
+    pub use crate::runtime::{extension, hash_seed, key as runtime_key};
     pub use crate::timer::alarm::Alarm;
 }

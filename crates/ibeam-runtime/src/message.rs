@@ -3,7 +3,9 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 
+use crate::pid::Pid;
 use crate::process::CallFrom;
+use crate::process::send::post;
 use crate::raw::call;
 use crate::raw::node::{Kind, Meta, NoMeta, NodeType, OwnedNode};
 
@@ -56,6 +58,20 @@ impl Message {
         self.downcast_as::<T, NoMeta>()
     }
 
+    /// A look at the message, if it is a `T`. A call is none, whatever its request.
+    #[must_use]
+    pub fn downcast_ref<T: Send + 'static>(&self) -> Option<&T> {
+        self.0.message_ref()
+    }
+
+    /// The type of the message; `None` for a call.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn type_id_of_message(&self) -> Option<TypeId> {
+        let node_type = self.0.header().node_type;
+        (node_type.kind == Kind::Message).then(|| (node_type.type_id)())
+    }
+
     /// The request and the place of its reply, if this is a call with a `Q` for an `R`.
     ///
     /// # Errors
@@ -93,6 +109,27 @@ impl Message {
     #[must_use]
     pub fn is_call(&self) -> bool {
         self.0.kind() == Kind::Call
+    }
+
+    /// Sends the message on to another process, as it is: the reply to a call goes to its caller, from whoever gives it. If
+    /// there is no such process, the message is dropped and counted; the caller of a call learns that there will be no reply.
+    ///
+    /// ```
+    /// use ibeam_runtime::{Runtime, process::{self, Call}};
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let server = process::spawn(async {
+    ///         let (number, from) = process::recv().await.take_call::<u64, u64>().unwrap();
+    ///         from.reply(number + 1);
+    ///     });
+    ///     let front = process::spawn(async move { process::recv().await.forward(server) });
+    ///     assert_eq!(Call::<u64, u64>::new(front, 41).await, Ok(42));
+    /// });
+    /// ```
+    pub fn forward(self, to: Pid) {
+        let mut node = self.0;
+        node.set_target(to.to_bits());
+        post(to, node);
     }
 
     /// The name of the message's type, for people to read.

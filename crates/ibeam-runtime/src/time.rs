@@ -12,7 +12,8 @@ pub struct Instant(u64);
 const NANOS_PER_TICK: u64 = 1_000_000;
 
 impl Instant {
-    pub(crate) const START: Self = Self(0);
+    /// The start of the runtime.
+    pub const START: Self = Self(0);
 
     pub(crate) const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
@@ -26,6 +27,11 @@ impl Instant {
     #[must_use]
     pub fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Earlier by `duration`, but not before the start.
+    pub(crate) fn earlier_by(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// The last tick (of 1 ms) that has begun.

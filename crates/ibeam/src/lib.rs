@@ -82,7 +82,7 @@ pub use gen_server::{
     Call, CallMeta, Continue, GenServer, HandleCall, HandleCast, HandleInfo, Init, Next, OrExit, Reply,
     ServerRef, Start, StartError,
 };
-pub use ibeam_macros::{call, cast, gen_server, info, main, receive};
+pub use ibeam_macros::{call, cast, gen_server, info, main, receive, simulate, test};
 pub use ibeam_runtime::{
     Alias, AliasMode, CallError, CallFrom, Destination, Down, Entered, ErrorReason, Exit, ExitReason,
     Instant, Interval, KeyTaken, Message, Metrics, Monitor, Name, NameError, NameRegistry, Overflow,

@@ -53,6 +53,13 @@ impl Queue {
         queue.swap_remove_back(chosen)
     }
 
+    /// The one of those that are due for which `rank` is the highest.
+    pub(crate) fn pop_highest(&mut self, mut rank: impl FnMut(&Ready) -> u64) -> Option<Ready> {
+        let queue = self.due()?;
+        let (highest, _) = queue.iter().enumerate().max_by_key(|(_, ready)| rank(ready))?;
+        queue.remove(highest)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.max.len() + self.high.len() + self.normal.len() + self.low.len()
     }

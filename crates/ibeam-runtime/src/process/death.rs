@@ -13,6 +13,7 @@
 
 use crate::driver::Place;
 use crate::exit_reason::ExitReason;
+use crate::observe;
 use crate::pid::Pid;
 use crate::process::exit;
 use crate::process::extra::SmallMap;
@@ -52,6 +53,9 @@ pub(crate) fn begin(owner: Owner, reason: ExitReason) -> Next {
 
 fn end(owner: Owner, reason: ExitReason) -> Next {
     owner.set_bits(|bits| bits.with_exiting(true));
+    if owner.bits().observed() {
+        observe::exits(owner, &reason);
+    }
     drop_quietly(owner, owner.take_future());
     // What destructors put there comes last.
     while let Some(values) =

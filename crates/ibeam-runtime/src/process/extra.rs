@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 
 use crate::exit_reason::ExitReason;
 use crate::nearby::Nearby;
+use crate::observe::Tracer;
 use crate::pid::Pid;
 use crate::process::dictionary::Dictionary;
 use crate::process::hold::Held;
@@ -59,6 +60,8 @@ pub(crate) struct Rare {
     pub(crate) held: Vec<Held>,
     /// Calls that the process has dropped while it was going to end: they end with it.
     pub(crate) orphans: Vec<Orphan>,
+    /// Who hears of what the process sends and gets.
+    pub(crate) tracers: Vec<(Reference, Box<Tracer>)>,
     /// Turns beyond what the block's own counter can count.
     pub(crate) turns: u64,
 }

@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
 use crate::exit_reason::ExitReason;
+use crate::observe;
 use crate::pid::Pid;
 use crate::process::Overflow;
 use crate::process::room;
@@ -32,6 +33,9 @@ use crate::runtime::metrics::Undelivered;
 
 /// How many messages a process may handle, or send, in one turn before it goes to the back of the run queue.
 pub(crate) const BUDGET: u32 = 256;
+
+/// Set in the budget of an [observed](crate::observe) process: whoever sends has to look at the budget anyhow.
+pub(crate) const OBSERVED: u32 = 1 << 31;
 
 /// How many fresh references a process remembers the mailbox position of. A call has one under way, rarely two.
 const MARKS: usize = 8;
@@ -119,7 +123,7 @@ impl Owner {
             return;
         }
         let cells = self.cells();
-        if !signals {
+        if !signals && !self.bits().observed() {
             cells.fetched.set(cells.fetched.get() + u64::from(count));
             cells.mail_len.set(cells.mail_len.get() + count);
             return self.with_mail(|mail| mail.append(chain));
@@ -144,6 +148,9 @@ impl Owner {
                     continue;
                 }
                 node.set_target(self.pid().to_bits());
+            }
+            if self.bits().observed() {
+                node = observe::message_arrives(self, node);
             }
             self.deliver_node_here(node);
             // One by one: a signal behind it must not find the mailbox over its bound.
@@ -191,7 +198,7 @@ impl Owner {
     #[cold]
     fn pop_oldest_bounded(self) -> Option<OwnedNode> {
         let mut cursor = 0;
-        let budget = self.cells().budget.replace(u32::MAX);
+        let budget = self.cells().budget.replace(OBSERVED - 1);
         let oldest = self.scan(&mut cursor, |node| if node.is_notice() { Err(node) } else { Ok(node) });
         self.cells().budget.set(budget);
         oldest.ok()
@@ -363,13 +370,35 @@ impl Owner {
     #[inline(always)]
     pub(crate) fn charge(self) -> bool {
         let budget = &self.cells().budget;
-        match budget.get() {
-            0 => false,
-            left => {
-                budget.set(left - 1);
-                true
-            }
+        let left = budget.get();
+        // 0 wraps, so that one comparison is enough for both that are not usual.
+        if left.wrapping_sub(1) < OBSERVED - 1 {
+            budget.set(left - 1);
+            return true;
         }
+        left != 0 && self.charge_observed(left)
+    }
+
+    /// The same for what the process sends, which it does whether or not there is something left. `false`: the process is
+    /// observed.
+    #[inline(always)]
+    pub(crate) fn charge_send(self) -> bool {
+        let budget = &self.cells().budget;
+        let left = budget.get();
+        if left.wrapping_sub(1) < OBSERVED - 1 {
+            budget.set(left - 1);
+            return true;
+        }
+        left == 0
+    }
+
+    #[cold]
+    pub(crate) fn charge_observed(self, left: u32) -> bool {
+        let any = left > OBSERVED;
+        if any {
+            self.cells().budget.set(left - 1);
+        }
+        any
     }
 
     /// This message has left the mailbox.
@@ -472,7 +501,7 @@ impl Owner {
 
     /// Removes the first message of this type that fits, from this number on. `false`: there is none.
     pub(crate) fn remove_message<T: Send + 'static>(self, mut from: u64, is_it: impl Fn(&T) -> bool) -> bool {
-        let budget = self.cells().budget.replace(u32::MAX);
+        let budget = self.cells().budget.replace(OBSERVED - 1);
         let removed = self.scan(&mut from, |node| {
             node.offer(|message: T| if is_it(&message) { Ok(()) } else { Err(message) })
         });

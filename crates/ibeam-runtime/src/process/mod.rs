@@ -30,7 +30,7 @@ mod info;
 pub(crate) mod keepers;
 pub(crate) mod lineage;
 mod links;
-mod mail;
+pub(crate) mod mail;
 mod monitors;
 pub(crate) mod names;
 mod receive;

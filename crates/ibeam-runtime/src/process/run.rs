@@ -4,6 +4,7 @@ use std::any::Any;
 use std::task::{Context, Poll};
 
 use crate::driver::Place;
+use crate::observe;
 use crate::process::death;
 use crate::process::exit::{self, Unwound};
 use crate::process::mail::BUDGET;
@@ -47,6 +48,9 @@ fn unusual_turn(owner: Owner, due: Due) -> Next {
     let (cells, pcb) = (owner.cells(), owner.pcb());
     if owner.bits().exiting() {
         return death::go_on(owner);
+    }
+    if owner.bits().observed() {
+        observe::turn_begins(owner);
     }
     if due.woken {
         owner.set_bits(|bits| bits.with_poll_due(true));

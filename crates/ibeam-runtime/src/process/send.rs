@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use crate::observe;
 use crate::pid::Pid;
 use crate::process::Overflow;
 use crate::process::monitors::Alias;
@@ -341,9 +342,11 @@ pub(crate) fn try_post_from(
     pid: Pid,
     node: OwnedNode,
 ) -> Result<(), (OwnedNode, Refused)> {
-    if let Some(sender) = sender {
-        // Sending is work too: who sends a lot in one turn goes to the back afterwards.
-        sender.charge();
+    // Sending is work too: who sends a lot in one turn goes to the back afterwards.
+    if let Some(sender) = sender
+        && !sender.charge_send()
+    {
+        return observe::post(sender, pid, node, false);
     }
     let Some(pcb) = slab::lookup(pid) else { return Err((node, Refused::NoProc)) };
     let push = match pcb.bound.get() {
@@ -359,9 +362,27 @@ pub(crate) fn try_post_from(
     pcb.push(node, push).map_err(|node| (node, Refused::NoProc))
 }
 
+/// A place in the mailbox for the message of an observed process.
+#[cold]
+pub(crate) fn place(pid: Pid, node: &OwnedNode, reserved: bool) -> Result<(&'static Pcb, Push), Refused> {
+    let Some(pcb) = slab::lookup(pid).filter(|pcb| !pcb.word.is_closed()) else {
+        return Err(Refused::NoProc);
+    };
+    match pcb.bound.get().filter(|_| !reserved) {
+        None => Ok((pcb, push_of(node))),
+        Some((limit, overflow)) => match reserve(pcb, limit, overflow)? {
+            Push::Message => Ok((pcb, push_of(node))),
+            Push::Signal => Ok((pcb, Push::Signal)),
+        },
+    }
+}
+
 /// As [`try_post`], for who has a place in the mailbox already.
 #[cold]
 pub(crate) fn post_reserved(pid: Pid, node: OwnedNode) -> Result<(), (OwnedNode, Refused)> {
+    if let Some(sender) = Owner::current().filter(|sender| sender.bits().observed()) {
+        return observe::post(sender, pid, node, true);
+    }
     let Some(pcb) = slab::lookup(pid) else { return Err((node, Refused::NoProc)) };
     let push = push_of(&node);
     pcb.push(node, push).map_err(|node| (node, Refused::NoProc))

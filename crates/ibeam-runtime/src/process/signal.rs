@@ -11,6 +11,7 @@
 use tokio::sync::oneshot;
 
 use crate::exit_reason::ExitReason;
+use crate::observe::{self, Tracer};
 use crate::pid::Pid;
 use crate::process::info::ProcessInfo;
 use crate::process::links::{Exit, Link};
@@ -65,10 +66,25 @@ pub(crate) enum Signal {
     Info {
         reply: oneshot::Sender<ProcessInfo>,
     },
+    /// Begins, or with `None` ends, what a tracer hears of the process.
+    Trace {
+        id: Reference,
+        tracer: Option<Box<Tracer>>,
+    },
 }
 
 /// Sends a signal; gives it back if there is no such process.
 pub(crate) fn send(to: Pid, signal: Signal) -> Result<(), Signal> {
+    if let Some(sender) = Owner::current()
+        && sender.bits().observed()
+    {
+        return observe::send_signal(sender, to, signal);
+    }
+    send_unobserved(to, signal)
+}
+
+/// As [`send`], whoever sends it.
+pub(crate) fn send_unobserved(to: Pid, signal: Signal) -> Result<(), Signal> {
     let Some(pcb) = slab::lookup(to) else { return Err(signal) };
     pcb.push(OwnedNode::signal(to.to_bits(), signal), Push::Signal)
         .map_err(|node| node.into_signal().unwrap_or_else(|_| unreachable!("the node that was pushed")))
@@ -177,6 +193,7 @@ impl Owner {
                 self.with_rare_if_any(|rare| rare.watchers.remove(&reference));
             }
             Signal::Down { reference, reason } => self.down(reference, reason),
+            Signal::Trace { id, tracer } => observe::set_tracer(self, id, tracer),
             // Whoever asked may have stopped waiting.
             Signal::Info { reply } => drop(reply.send(self.info())),
         }

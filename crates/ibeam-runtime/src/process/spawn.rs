@@ -370,6 +370,10 @@ impl Spawn {
             return Err(SpawnError::ProcessLimit { limit: crate::pid::INDEX_LIMIT as usize });
         };
         let pid = unborn.pid();
+        if let Some(sim) = &shared.sim {
+            let label = self.extra.as_mut().and_then(|extra| extra.rare_if_any()?.label.clone());
+            sim.spawned(pid, parent.map(Owner::pid), future.type_name(), label);
+        }
         if let Some(parent) = parent {
             let me = parent.pid();
             if self.link {
@@ -389,6 +393,7 @@ impl Spawn {
             priority: self.priority,
             trap_exit: self.trap_exit,
             crash_is_callers: self.crash_is_callers,
+            observed: shared.sim.is_some(),
         };
         let newborn = unborn.begin(runtime, future, birth);
         if let Some(name) = self.name
@@ -454,6 +459,9 @@ impl Later {
             shared.process_ended();
             return Err((self, SpawnError::ProcessLimit { limit: crate::pid::INDEX_LIMIT as usize }));
         };
+        if let Some(sim) = &shared.sim {
+            sim.spawned(unborn.pid(), None, self.future.type_name(), None);
+        }
         let birth = Birth {
             lineage: self.lineage,
             extra: None,
@@ -461,6 +469,7 @@ impl Later {
             priority: Priority::Normal,
             trap_exit: false,
             crash_is_callers: false,
+            observed: shared.sim.is_some(),
         };
         unborn.begin(RuntimePtr::of(shared), self.future, birth).schedule(Place::Back);
         Ok(())

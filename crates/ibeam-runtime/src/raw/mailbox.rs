@@ -194,6 +194,12 @@ impl MailboxWord {
         tags(self.0.load(Relaxed)) & SIGNALS != 0
     }
 
+    /// Is a poll due for another reason than a message? For who holds the process' turn.
+    #[cfg(not(loom))]
+    pub(crate) fn is_woken(&self) -> bool {
+        tags(self.0.load(Acquire)) & WOKEN != 0
+    }
+
     /// Owner, awake: takes the message that is alone in the inbox. As [`take`](Self::take) for the most frequent case.
     #[inline(always)]
     pub(crate) fn take_single(&self) -> Single {

@@ -199,6 +199,15 @@ impl OwnedNode {
         }
     }
 
+    /// A look at the payload of a message of type `M`.
+    pub(crate) fn message_ref<M: Send + 'static>(&self) -> Option<&M> {
+        if !self.is_plain::<M>(Kind::Message) {
+            return None;
+        }
+        // SAFETY: a plain node whose payload is an `M` (invariant 4); it lives as long as its owner, which is borrowed.
+        Some(unsafe { &self.0.cast::<Node<M>>().as_ref().payload })
+    }
+
     /// The payload of a signal of type `S`.
     #[inline]
     pub(crate) fn into_signal<S: Send + 'static>(self) -> Result<S, Self> {

@@ -141,7 +141,8 @@ impl Bits {
     const OF_LAST_POLL: Self =
         Self(0).with_interested(true).with_yielded(true).with_poll_due(true).with_skipped(true);
     /// What a turn has to look at before it polls.
-    pub(crate) const BEFORE_POLL: Self = Self(0).with_exiting(true).with_waiters(true).with_held(true);
+    pub(crate) const BEFORE_POLL: Self =
+        Self(0).with_exiting(true).with_waiters(true).with_held(true).with_observed(true);
     /// What a turn has to look at after a poll that did not end the process.
     pub(crate) const AFTER_POLL: Self = Self(0).with_doomed(true).with_orphans(true);
     /// What lets a poll go no further.
@@ -149,7 +150,7 @@ impl Bits {
     /// A message is waited for.
     pub(crate) const WAITING: Self = Self(0).with_interested(true).with_waiters(true);
     /// What makes the next message another one than the first of the inbox.
-    pub(crate) const MAIL: Self = Self(0).with_saved(true).with_doomed(true);
+    pub(crate) const MAIL: Self = Self(0).with_saved(true).with_doomed(true).with_observed(true);
 
     #[inline(always)]
     pub(crate) const fn has_any(self, of: Self) -> bool {
@@ -193,6 +194,8 @@ bits! {
     held, with_held = 13;
     /// If it ends otherwise than normally, the first of its callers is told, as by a link.
     crash_is_callers, with_crash_is_callers = 14;
+    /// What it sends and gets is reported: see `observe`. While it runs, its budget says so too.
+    observed, with_observed = 15;
 }
 
 // SAFETY: the owner's part is touched by one thread at a time (invariant 2), whose hand-over goes through the mailbox
@@ -340,6 +343,7 @@ pub(crate) struct Birth {
     pub(crate) priority: Priority,
     pub(crate) trap_exit: bool,
     pub(crate) crash_is_callers: bool,
+    pub(crate) observed: bool,
 }
 
 /// A slot that is about to get its process: nobody else knows it yet.
@@ -376,12 +380,8 @@ impl Unborn {
         cells.fetched.set(0);
         cells.mail_len.set(0);
         cells.turns.set(0);
-        cells.bits.set(
-            Bits::default()
-                .with_poll_due(true)
-                .with_trap_exit(birth.trap_exit)
-                .with_crash_is_callers(birth.crash_is_callers),
-        );
+        let bits = Bits::default().with_poll_due(true).with_trap_exit(birth.trap_exit);
+        cells.bits.set(bits.with_crash_is_callers(birth.crash_is_callers).with_observed(birth.observed));
         pcb.life.begin(pid, &pcb.word);
         Newborn(pcb)
     }

@@ -50,6 +50,11 @@ impl Ready {
         self.0.priority()
     }
 
+    /// Was a waker of the process used since it last ran? Then what woke it is there, which is no message.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.0.word.is_woken()
+    }
+
     /// The bits of the process' pid, to be shown.
     #[inline(always)]
     pub(crate) fn pid_bits(&self) -> u64 {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::driver::Driver;
+use crate::driver::sim::Sim;
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::names::Names;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) names: Names,
     pub(crate) config: Config,
     extensions: Extensions,
+    /// The simulation that all of this happens in.
+    pub(crate) sim: Option<Arc<Sim>>,
     processes: AtomicUsize,
     stopping: AtomicBool,
     /// For those who wait until no process is left, or none but themselves.
@@ -60,6 +63,7 @@ impl Shared {
     pub(crate) fn new(driver: Arc<dyn Driver>, config: Config) -> Self {
         process::install_panic_hook();
         Self {
+            sim: None,
             driver,
             timers: Timers::new(),
             names: Names::default(),
@@ -73,6 +77,11 @@ impl Shared {
             reductions: AtomicU64::new(0),
             long_turns: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn simulated(sim: &Arc<Sim>, config: Config) -> Self {
+        let sim = Arc::clone(sim);
+        Self { sim: Some(Arc::clone(&sim)), ..Self::new(sim, config) }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -216,6 +225,19 @@ pub(crate) fn try_current() -> Option<Arc<Shared>> {
     }
     let entered = ENTERED.try_with(|entered| entered.borrow().clone()).ok().flatten();
     entered.or_else(|| DEFAULT.get().map(|runtime| Arc::clone(&runtime.shared)))
+}
+
+/// Tells the runtimes apart that live now: that of this process, or the one this thread has entered.
+#[doc(hidden)]
+#[must_use]
+pub fn key() -> Option<usize> {
+    if let Some(owner) = Owner::current() {
+        return Some(std::ptr::from_ref(owner.shared()).addr());
+    }
+    ENTERED
+        .try_with(|entered| entered.borrow().as_ref().map(|shared| Arc::as_ptr(shared).addr()))
+        .ok()
+        .flatten()
 }
 
 /// The runtime of this process or thread; the program's default one, started if need be, if there is none.

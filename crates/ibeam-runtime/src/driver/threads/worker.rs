@@ -11,7 +11,7 @@ use crossbeam_deque::{Steal, Worker as Deque};
 use super::{Slot, Threads};
 use crate::driver::Place;
 use crate::driver::queue::LOW_EVERY;
-use crate::driver::sim::Random;
+use crate::driver::sim::random::Random;
 use crate::process::run;
 use crate::raw::ready::{OwnSlot, Ready};
 use crate::runtime::{self, Shared};
@@ -263,7 +263,7 @@ impl Worker {
             self.searching.set(true);
         }
         let started = threads.started.load(SeqCst);
-        let mut random = Random(self.random.get());
+        let mut random = Random::new(self.random.get());
         let first = random.below(started);
         self.random.set(random.0);
         let others = (first..started).chain(0..first).filter(|&index| index != self.index);
