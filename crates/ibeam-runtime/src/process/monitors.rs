@@ -215,7 +215,8 @@ pub struct MonitorBuilder {
 }
 
 impl MonitorBuilder {
-    /// Makes the monitor an alias of the calling process too, active as `mode` says.
+    /// Makes the monitor an alias of the calling process too, active as `mode` says. For a monitor of oneself, which does
+    /// nothing, it is never active.
     pub fn alias(mut self, mode: AliasMode) -> Self {
         self.alias = Some(mode);
         self
@@ -275,14 +276,15 @@ fn watch(owner: Owner, target: Target, alias: Option<AliasMode>, tag: Option<Tag
         Target::Name(name) => whereis(name),
     };
     let me = owner.pid();
-    owner.with_rare(|rare| {
-        if let Some(mode) = alias {
-            rare.aliases.insert(reference, mode);
-        }
-        if pid != Some(me) {
+    // A monitor of oneself is none, and so no alias either.
+    if pid != Some(me) {
+        owner.with_rare(|rare| {
+            if let Some(mode) = alias {
+                rare.aliases.insert(reference, mode);
+            }
             rare.monitors.insert(reference, Monitored { target, pid, tag });
-        }
-    });
+        });
+    }
     let reached = match pid {
         Some(pid) if pid == me => true,
         Some(pid) => signal::send(pid, Signal::Monitor { reference, watcher: me }).is_ok(),
