@@ -170,11 +170,13 @@ pub fn alias(mode: AliasMode) -> Alias {
 
 /// Switches an alias of the calling process off. `false`: it was off already, or is another process'.
 ///
+/// What has come through it by now stays in the mailbox.
+///
 /// # Panics
 /// Outside of a process.
 ///
 /// # Erlang/OTP
-/// `unalias/1`.
+/// `unalias/1`. Differs: there a message that the process has sent through the alias to itself, and not yet looked for, is lost.
 #[track_caller]
 pub fn unalias(alias: Alias) -> bool {
     let owner = owner("unalias");
@@ -306,7 +308,7 @@ fn watch(owner: Owner, target: Target, alias: Option<AliasMode>, tag: Option<Tag
 /// Outside of a process.
 ///
 /// # Erlang/OTP
-/// `demonitor(Ref, [info])`.
+/// `demonitor(Ref, [info])`. Of messages that have come through the monitor's alias the same holds as for [`unalias`].
 #[track_caller]
 pub fn demonitor(monitor: Reference) -> bool {
     owner("demonitor").demonitor(monitor)

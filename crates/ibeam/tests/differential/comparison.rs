@@ -118,10 +118,11 @@ fn report<P: Program>(erlang: &mut Erlang, number: u64, program: &P, difference:
     panic!(
         "{kind}, IBEAM_PROGRAM={number}, seed {seed}: ibeam differs from Erlang.\n\
          the smallest program that does:\n    {smallest}\n\
-         only in Erlang:\n    {}\nonly in ibeam:\n    {}\nthe whole trace of Erlang:\n    {}",
+         only in Erlang:\n    {}\nonly in ibeam:\n    {}\nthe whole trace of Erlang:\n    {}\nof ibeam:\n    {}",
         only(&theirs, &ours),
         only(&ours, &theirs),
         theirs.join(" "),
+        ours.join(" "),
         kind = P::INTERPRETER,
     );
 }

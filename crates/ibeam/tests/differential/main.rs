@@ -3,6 +3,7 @@
 //! | programs of | interpreters | what they do |
 //! |---|---|---|
 //! | `processes` | `processes/run.rs`, `erlang/processes.erl` | spawn, link, monitor, exit, send, receive, names, aliases, timers |
+//! | `supervisors` | `supervisors/run.rs`, `erlang/supervisors.erl` | children start, fail, end, are started, stopped and asked for |
 //!
 //! A program is made from its number, run by an interpreter in `erl` and by its twin here, in the simulation, with several
 //! seeds. Programs are such that their outcome is determined up to the order of messages from different senders, which is
@@ -18,10 +19,16 @@ mod comparison;
 mod erlang;
 mod processes;
 mod random;
+mod supervisors;
 
 use comparison::agrees_with_erlang;
 
 #[test]
 fn processes_do_what_they_do_in_erlang() {
     agrees_with_erlang::<processes::program::Script>(300);
+}
+
+#[test]
+fn supervisors_do_what_they_do_in_erlang() {
+    agrees_with_erlang::<supervisors::program::Script>(300);
 }

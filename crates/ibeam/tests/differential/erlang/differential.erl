@@ -29,6 +29,10 @@ trace(Module, Program) ->
     receive
         {'DOWN', Monitor, process, Pid, {trace, Trace}} -> words(Trace);
         {'DOWN', Monitor, process, Pid, Reason} -> io_lib:format("interpreter:~0p", [Reason])
+    after 60000 ->
+        Where = process_info(Pid, current_stacktrace),
+        exit(Pid, kill),
+        io_lib:format("hangs:~0p", [Where])
     end.
 
 words(List) -> lists:join($\s, List).

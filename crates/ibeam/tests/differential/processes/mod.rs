@@ -3,3 +3,5 @@
 pub(crate) mod program;
 mod run;
 mod trace;
+
+pub(crate) use run::reason_word;

@@ -105,7 +105,7 @@ async fn watch(world: Shared) {
                 let mut world = world.lock();
                 let index = world.indices[&pid];
                 world.live.remove(&index);
-                let word = format!("d{}.{index}={}", world.step, word(&reason));
+                let word = format!("d{}.{index}={}", world.step, reason_word(&reason));
                 world.log.push(word);
             },
         }
@@ -345,7 +345,7 @@ impl World {
             Err(message) => message,
         };
         let message = match message.downcast::<Exit>() {
-            Ok(exit) => return format!("x.{}.{}", self.index(exit.pid), word(&exit.reason)),
+            Ok(exit) => return format!("x.{}.{}", self.index(exit.pid), reason_word(&exit.reason)),
             Err(message) => message,
         };
         match message.downcast::<Down>() {
@@ -354,7 +354,7 @@ impl World {
                     Target::Pid(pid) => self.index(pid),
                     Target::Name(name) => name.to_string(),
                 };
-                format!("n.{who}.{}.{}", self.monitor_ids[&monitor], word(&reason))
+                format!("n.{who}.{}.{}", self.monitor_ids[&monitor], reason_word(&reason))
             }
             Err(other) => format!("unexpected:{}", other.type_name()),
         }
@@ -370,7 +370,7 @@ fn ok<T, E>(result: Result<T, E>) -> String {
 }
 
 /// The reason as one word, the same that `differential:reason/1` writes.
-fn word(reason: &ExitReason) -> String {
+pub(crate) fn reason_word(reason: &ExitReason) -> String {
     match reason {
         ExitReason::Normal => "normal".to_owned(),
         ExitReason::Shutdown => "shutdown".to_owned(),
