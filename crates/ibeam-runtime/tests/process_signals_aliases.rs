@@ -330,3 +330,18 @@ fn otp_ps_43_the_monitor_of_a_name_that_nobody_has_fires_at_once() {
         assert!(process::try_recv().is_none());
     });
 }
+
+/// Found by the differential runs: the alias was active.
+#[test]
+fn a_monitor_of_oneself_is_no_alias() {
+    on_every_driver(|| async {
+        let sender = process::spawn(sender());
+        for mode in MODES {
+            let monitor = monitor_builder(process::self_pid()).alias(mode).start();
+            let alias = monitor.alias().expect("one was asked for");
+            assert_eq!(through(alias, sender, 0..2).await, [], "{mode:?}");
+            assert!(!process::unalias(alias), "{mode:?}");
+            assert!(!process::demonitor(monitor.reference()), "{mode:?}");
+        }
+    });
+}

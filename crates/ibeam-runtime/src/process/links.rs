@@ -81,7 +81,8 @@ pub struct Exit {
 /// Outside of a process.
 ///
 /// # Erlang/OTP
-/// `link/1`.
+/// `link/1`. Differs: there a caller that does not trap exits fails in the call itself, with the error `noproc`, if the process
+/// is local and gone; its exit reason then has the stack trace too.
 #[track_caller]
 pub fn link(pid: Pid) {
     let owner = owner("link");

@@ -170,11 +170,13 @@ pub fn alias(mode: AliasMode) -> Alias {
 
 /// Switches an alias of the calling process off. `false`: it was off already, or is another process'.
 ///
+/// What has come through it by now stays in the mailbox.
+///
 /// # Panics
 /// Outside of a process.
 ///
 /// # Erlang/OTP
-/// `unalias/1`.
+/// `unalias/1`. Differs: there a message that the process has sent through the alias to itself, and not yet looked for, is lost.
 #[track_caller]
 pub fn unalias(alias: Alias) -> bool {
     let owner = owner("unalias");
@@ -215,7 +217,8 @@ pub struct MonitorBuilder {
 }
 
 impl MonitorBuilder {
-    /// Makes the monitor an alias of the calling process too, active as `mode` says.
+    /// Makes the monitor an alias of the calling process too, active as `mode` says. For a monitor of oneself, which does
+    /// nothing, it is never active.
     pub fn alias(mut self, mode: AliasMode) -> Self {
         self.alias = Some(mode);
         self
@@ -275,14 +278,15 @@ fn watch(owner: Owner, target: Target, alias: Option<AliasMode>, tag: Option<Tag
         Target::Name(name) => whereis(name),
     };
     let me = owner.pid();
-    owner.with_rare(|rare| {
-        if let Some(mode) = alias {
-            rare.aliases.insert(reference, mode);
-        }
-        if pid != Some(me) {
+    // A monitor of oneself is none, and so no alias either.
+    if pid != Some(me) {
+        owner.with_rare(|rare| {
+            if let Some(mode) = alias {
+                rare.aliases.insert(reference, mode);
+            }
             rare.monitors.insert(reference, Monitored { target, pid, tag });
-        }
-    });
+        });
+    }
     let reached = match pid {
         Some(pid) if pid == me => true,
         Some(pid) => signal::send(pid, Signal::Monitor { reference, watcher: me }).is_ok(),
@@ -304,7 +308,7 @@ fn watch(owner: Owner, target: Target, alias: Option<AliasMode>, tag: Option<Tag
 /// Outside of a process.
 ///
 /// # Erlang/OTP
-/// `demonitor(Ref, [info])`.
+/// `demonitor(Ref, [info])`. Of messages that have come through the monitor's alias the same holds as for [`unalias`].
 #[track_caller]
 pub fn demonitor(monitor: Reference) -> bool {
     owner("demonitor").demonitor(monitor)

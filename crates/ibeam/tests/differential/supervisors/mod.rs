@@ -1,0 +1,4 @@
+//! Programs over one supervisor: what it does with its children.
+
+pub(crate) mod program;
+mod run;
