@@ -13,7 +13,7 @@ use std::process::Command;
 const PENDING: &[&str] = &[];
 
 /// The ids that the table has: prefix, how many, digits.
-const CONFORMANCE: [(&str, usize, usize); 10] = [
+const CONFORMANCE: [(&str, usize, usize); 11] = [
     ("PROC", 27, 3),
     ("OTP-PS", 52, 2),
     ("OTP-TM", 21, 2),
@@ -24,6 +24,7 @@ const CONFORMANCE: [(&str, usize, usize); 10] = [
     ("GSV", 21, 3),
     ("OTP-GS", 42, 2),
     ("OTP-PL", 17, 2),
+    ("REG", 62, 3),
 ];
 
 #[test]
