@@ -13,7 +13,7 @@ use std::process::Command;
 const PENDING: &[&str] = &[];
 
 /// The ids that the table has: prefix, how many, digits.
-const CONFORMANCE: [(&str, usize, usize); 15] = [
+const CONFORMANCE: [(&str, usize, usize); 16] = [
     ("PROC", 27, 3),
     ("OTP-PS", 52, 2),
     ("OTP-TM", 21, 2),
@@ -29,6 +29,7 @@ const CONFORMANCE: [(&str, usize, usize); 15] = [
     ("TSUP", 31, 3),
     ("PUB", 56, 3),
     ("TST", 47, 3),
+    ("REG", 62, 3),
 ];
 
 #[test]

@@ -19,6 +19,9 @@ use crate::supervisor::{
     ChildSpec, IntoChildSpec, ServerChild, StartSupervisor, Strategy, Supervise, Supervisor, SupervisorInit,
 };
 
+/// Says which registry it is, without one.
+type Types<K, V, M> = PhantomData<fn() -> (K, V, M)>;
+
 /// A registry that is to be started: [`Registry::unique`] or [`Registry::duplicate`].
 ///
 /// # Erlang/OTP
@@ -26,7 +29,7 @@ use crate::supervisor::{
 #[must_use = "nothing is started before `start_link`"]
 pub struct RegistryBuilder<K, V, M = Unique> {
     pub(super) plan: Plan,
-    _types: PhantomData<fn() -> (K, V, M)>,
+    _types: Types<K, V, M>,
 }
 
 /// What a run of a registry begins with.
@@ -146,7 +149,7 @@ impl std::error::Error for RegistryPartitionsError {}
 pub struct StartRegistry<K, V, M = Unique> {
     plan: Plan,
     link: bool,
-    _types: PhantomData<fn() -> (K, V, M)>,
+    _types: Types<K, V, M>,
 }
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> IntoFuture for StartRegistry<K, V, M> {
@@ -176,10 +179,10 @@ fn start<K: RegistryKey, V: RegistryValue, M: Keys>(plan: Plan, link: bool) -> S
 }
 
 /// The supervisor of a registry. Its partitions restart one by one: each takes away what its own owners have, and no more.
-struct Partitions<K, V, M>(PhantomData<fn() -> (K, V, M)>);
+struct Partitions<K, V, M>(Types<K, V, M>);
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Supervise for Partitions<K, V, M> {
-    type Args = (Plan, PhantomData<fn() -> (K, V, M)>);
+    type Args = (Plan, Types<K, V, M>);
 
     async fn init((plan, _): Self::Args) -> SupervisorInit {
         if plan.partitions == 0 {
@@ -196,7 +199,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Supervise for Partitions<K, V, M
 }
 
 /// The process of a partition. It does nothing: that it lives is what its owners' entries rest on.
-struct Partition<K, V, M>(PhantomData<fn() -> (K, V, M)>);
+struct Partition<K, V, M>(Types<K, V, M>);
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> GenServer for Partition<K, V, M> {
     type Args = (Arc<Core<K, V, M>>, usize);

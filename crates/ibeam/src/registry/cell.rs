@@ -28,7 +28,9 @@ pub(super) struct Cell<K: RegistryKey, V: RegistryValue, M: Keys> {
 
 /// The cells of a runtime.
 #[derive(Default)]
-struct Cells(Mutex<HashMap<(Name, TypeId), Weak<dyn Any + Send + Sync>, FixedState>>);
+struct Cells(Mutex<ByName>);
+
+type ByName = HashMap<(Name, TypeId), Weak<dyn Any + Send + Sync>, FixedState>;
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Cell<K, V, M> {
     /// The cell of this name in the current runtime.

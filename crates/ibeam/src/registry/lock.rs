@@ -17,9 +17,13 @@ pub(super) struct Locks(Mutex<Lines>);
 
 #[derive(Default)]
 struct Lines {
-    lines: HashMap<Arc<dyn AnyKey>, VecDeque<(u64, Option<Waker>)>, FixedState>,
+    lines: HashMap<Arc<dyn AnyKey>, Line, FixedState>,
+    /// The number that was given last.
     last: u64,
 }
+
+/// Who has the lock and who waits for it, by number.
+type Line = VecDeque<(u64, Option<Waker>)>;
 
 /// A place in a line, left when it is dropped.
 struct Place<'a> {
