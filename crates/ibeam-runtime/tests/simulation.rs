@@ -37,12 +37,12 @@ fn a_run_whose_process_ends_says_so() {
 #[test]
 fn a_run_has_limits() {
     let settings = Settings::default().max_steps(100);
-    let endless = simulation(1, settings).try_run(async {
+    let endless: Result<(), _> = simulation(1, settings).try_run(async {
         loop {
             process::yield_now().await;
         }
     });
-    assert_eq!(endless.map(|()| ()), Err(SimulationError::TooManySteps { steps: 100 }));
+    assert_eq!(endless, Err(SimulationError::TooManySteps { steps: 100 }));
     let settings = Settings::default().max_time(Duration::from_secs(1));
     let long = simulation(1, settings).try_run(process::sleep(Duration::from_secs(2)));
     assert_eq!(long, Err(SimulationError::TooLong { time: Duration::from_secs(1) }));

@@ -49,7 +49,8 @@
 //! | children that come and go | [`dynamic_supervisor`] |
 //! | the same child several times, by key | [`partition_supervisor`] |
 //! | runtimes and their settings | [`Runtime`] |
-//! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
+//! | tests of programs: `#[ibeam::test]`, `#[ibeam::simulate]` | the crate `ibeam-testkit` |
+//! | a virtual clock, simulation, by hand | [`inline`], [`sim`] |
 
 // The macros name this crate by its path, in its own documentation and tests too.
 extern crate self as ibeam;
