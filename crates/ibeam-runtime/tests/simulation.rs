@@ -37,7 +37,7 @@ fn a_run_whose_process_ends_says_so() {
 #[test]
 fn a_run_has_limits() {
     let settings = Settings::default().max_steps(100);
-    let endless = simulation(1, settings).try_run(async {
+    let endless: Result<(), _> = simulation(1, settings).try_run(async {
         loop {
             process::yield_now().await;
         }

@@ -43,10 +43,7 @@ async fn a_panic_fails_the_test() {
 
 #[test]
 fn failures_say_what_happened() {
-    check_failure(
-        || async { panic!("boom") },
-        &["`the test` failed on", "panic: boom at", "test_process.rs"],
-    );
+    check_failure(|| async { panic!("boom") }, &["`the test` failed ", "panic: boom at", "test_process.rs"]);
     check_failure(|| async { process::exit(ExitReason::Shutdown) }, &["the test process exited: shutdown"]);
     // An exit is no return, even a normal one: what comes after it was not tested.
     check_failure(|| async { process::exit(ExitReason::Normal) }, &["the test process exited: normal"]);

@@ -53,7 +53,8 @@
 //! | processes by key, one or many per key | [`registry`] |
 //! | messages for all who listen to a topic | [`pubsub`] |
 //! | runtimes and their settings | [`Runtime`] |
-//! | tests on a virtual clock, simulation | [`inline`], [`sim`] |
+//! | tests of programs: `#[ibeam::test]`, `#[ibeam::simulate]` | the crate `ibeam-testkit` |
+//! | a virtual clock, simulation, by hand | [`inline`], [`sim`] |
 
 // The macros name this crate by its path, in its own documentation and tests too.
 extern crate self as ibeam;

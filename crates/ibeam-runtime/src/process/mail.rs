@@ -210,7 +210,7 @@ impl Owner {
     }
 
     /// The next message nobody has looked at, with its number.
-    #[inline]
+    #[inline(always)]
     fn pop_fresh(self) -> Option<(u64, OwnedNode)> {
         let cells = self.cells();
         if self.bits().doomed() {
@@ -369,34 +369,36 @@ impl Owner {
     /// Takes one unit from the budget of this turn. `false`: it is used up, and the process must yield.
     #[inline(always)]
     pub(crate) fn charge(self) -> bool {
-        let budget = &self.cells().budget;
-        let left = budget.get();
-        // 0 wraps, so that one comparison is enough for both that are not usual.
-        if left.wrapping_sub(1) < OBSERVED - 1 {
-            budget.set(left - 1);
-            return true;
-        }
-        left != 0 && self.charge_observed(left)
+        self.charge_usual() || self.charge_unusual()
     }
 
     /// The same for what the process sends, which it does whether or not there is something left. `false`: the process is
     /// observed.
     #[inline(always)]
     pub(crate) fn charge_send(self) -> bool {
+        self.charge_usual() || self.cells().budget.get() == 0
+    }
+
+    /// `false`: the budget is used up, or that of an observed process. 0 wraps, so one comparison is enough for both.
+    #[inline(always)]
+    fn charge_usual(self) -> bool {
         let budget = &self.cells().budget;
-        let left = budget.get();
-        if left.wrapping_sub(1) < OBSERVED - 1 {
-            budget.set(left - 1);
-            return true;
+        let left = budget.get().wrapping_sub(1);
+        let usual = left < OBSERVED - 1;
+        if usual {
+            budget.set(left);
         }
-        left == 0
+        usual
     }
 
     #[cold]
-    pub(crate) fn charge_observed(self, left: u32) -> bool {
+    #[inline(never)]
+    fn charge_unusual(self) -> bool {
+        let budget = &self.cells().budget;
+        let left = budget.get();
         let any = left > OBSERVED;
         if any {
-            self.cells().budget.set(left - 1);
+            budget.set(left - 1);
         }
         any
     }

@@ -371,7 +371,8 @@ impl Spawn {
         };
         let pid = unborn.pid();
         if let Some(sim) = &shared.sim {
-            let label = self.extra.as_mut().and_then(|extra| extra.rare_if_any()?.label.clone());
+            let label =
+                self.extra.as_deref_mut().and_then(Extra::rare_if_any).and_then(|rare| rare.label.clone());
             sim.spawned(pid, parent.map(Owner::pid), future.type_name(), label);
         }
         if let Some(parent) = parent {

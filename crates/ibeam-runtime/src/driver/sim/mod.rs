@@ -336,6 +336,8 @@ impl Sim {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn spawned(&self, pid: Pid, parent: Option<Pid>, what: &'static str, label: Option<Arc<str>>) {
         let now = self.now();
         self.state.lock().trace.spawned(now, pid, parent, what, label);
