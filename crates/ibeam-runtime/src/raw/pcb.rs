@@ -193,6 +193,8 @@ bits! {
     held, with_held = 13;
     /// If it ends otherwise than normally, the first of its callers is told, as by a link.
     crash_is_callers, with_crash_is_callers = 14;
+    /// It is linked to its parent, as from its start on: this stands for the entry in its table. See `links.rs`.
+    parent_link, with_parent_link = 15;
 }
 
 // SAFETY: the owner's part is touched by one thread at a time (invariant 2), whose hand-over goes through the mailbox
@@ -340,6 +342,7 @@ pub(crate) struct Birth {
     pub(crate) priority: Priority,
     pub(crate) trap_exit: bool,
     pub(crate) crash_is_callers: bool,
+    pub(crate) parent_link: bool,
 }
 
 /// A slot that is about to get its process: nobody else knows it yet.
@@ -380,7 +383,8 @@ impl Unborn {
             Bits::default()
                 .with_poll_due(true)
                 .with_trap_exit(birth.trap_exit)
-                .with_crash_is_callers(birth.crash_is_callers),
+                .with_crash_is_callers(birth.crash_is_callers)
+                .with_parent_link(birth.parent_link),
         );
         pcb.life.begin(pid, &pcb.word);
         Newborn(pcb)
@@ -589,6 +593,14 @@ impl Owner {
         let lineage = self.pcb.lineage.take();
         self.pcb.lineage.set(lineage.clone());
         lineage
+    }
+
+    /// The process that has spawned this one.
+    pub(crate) fn parent(self) -> Option<Pid> {
+        let lineage = self.pcb.lineage.take();
+        let parent = lineage.as_ref().and_then(|lineage| Some(lineage.ancestors().first()?.pid));
+        self.pcb.lineage.set(lineage);
+        parent
     }
 
     pub(crate) fn take_lineage(self) -> Option<Arc<Lineage>> {
