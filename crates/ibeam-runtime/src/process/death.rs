@@ -184,6 +184,11 @@ fn fire(owner: Owner, reason: &ExitReason) {
     for (reference, target) in monitors {
         let _ = signal::send(target, Signal::Demonitor { reference });
     }
+    if owner.take_parent_link()
+        && let Some(parent) = owner.parent()
+    {
+        let _ = signal::send(parent, Signal::LinkExit { from: pid, reason: reason.clone() });
+    }
     for (&partner, link) in links.iter() {
         if link.is_active() {
             let _ = signal::send(partner, Signal::LinkExit { from: pid, reason: reason.clone() });

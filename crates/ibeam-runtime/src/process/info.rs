@@ -203,10 +203,6 @@ pub fn parent() -> Option<Pid> {
 }
 
 impl Owner {
-    fn parent(self) -> Option<Pid> {
-        Some(self.lineage()?.ancestors().first()?.pid)
-    }
-
     /// The look itself. In a turn that only handles signals the process counts as waiting.
     pub(crate) fn info(self) -> ProcessInfo {
         let (pid, cells, bits) = (self.pid(), self.cells(), self.bits());
@@ -247,9 +243,12 @@ impl Owner {
             callers: self.callers_in(None),
             dictionary_keys: Vec::new(),
         };
+        if bits.parent_link() {
+            info.links.extend(info.parent);
+        }
         self.with_extra_if_any(|extra| {
-            info.links =
-                extra.links.iter().filter(|(_, link)| link.is_active()).map(|(pid, _)| *pid).collect();
+            let active = extra.links.iter().filter(|(_, link)| link.is_active());
+            info.links.extend(active.map(|(pid, _)| *pid));
             info.memory_bytes += extra.bytes();
             let Some(rare) = extra.rare_if_any() else { return };
             info.label.clone_from(&rare.label);

@@ -1,4 +1,7 @@
 //! Links, exit signals and trapping them.
+//!
+//! The link of a process that was started with one, to its parent, is a bit on its side: most such processes are never linked to
+//! anybody else, and end with that link. Whoever changes the table [enters](Owner::enter_parent_link) it there first.
 
 use std::fmt;
 
@@ -59,6 +62,26 @@ impl fmt::Debug for Link {
     }
 }
 
+impl Owner {
+    /// The link to the parent becomes an entry like others.
+    pub(crate) fn enter_parent_link(self) {
+        if self.take_parent_link()
+            && let Some(parent) = self.parent()
+        {
+            self.with_extra(|extra| extra.links.insert(parent, Link::ACTIVE));
+        }
+    }
+
+    /// Is there a link to the parent that stands in no table? There is none after this.
+    pub(crate) fn take_parent_link(self) -> bool {
+        let linked = self.bits().parent_link();
+        if linked {
+            self.set_bits(|bits| bits.with_parent_link(false));
+        }
+        linked
+    }
+}
+
 /// The message that a process that [traps exits](trap_exit) gets in place of an exit signal.
 ///
 /// # Erlang/OTP
@@ -90,6 +113,7 @@ pub fn link(pid: Pid) {
     if pid == me {
         return;
     }
+    owner.enter_parent_link();
     let already = owner.with_extra(|extra| match extra.links.get_mut(&pid) {
         Some(link) => link.set_active(true),
         None => extra.links.insert(pid, Link::ACTIVE).is_some(),
@@ -113,6 +137,7 @@ pub fn link(pid: Pid) {
 pub fn unlink(pid: Pid) {
     let owner = owner("unlink");
     let id = Reference::unique();
+    owner.enter_parent_link();
     let unlinked = owner.with_extra_if_any(|extra| match extra.links.get_mut(&pid) {
         Some(link) if link.is_active() => {
             *link = Link::unlinking(id);

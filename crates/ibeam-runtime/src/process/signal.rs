@@ -136,6 +136,14 @@ pub(crate) fn link_exit_effect(reason: &ExitReason, trapping: bool) -> ExitEffec
 impl Owner {
     /// Handles a signal that came out of the inbox.
     pub(crate) fn handle(self, signal: Signal) {
+        if self.bits().parent_link()
+            && let Signal::Link { .. }
+            | Signal::Unlink { .. }
+            | Signal::UnlinkAck { .. }
+            | Signal::LinkExit { .. } = &signal
+        {
+            self.enter_parent_link();
+        }
         match signal {
             // An exit signal before it has ended the process: as after any end, there is no such process any more.
             Signal::Link { .. } | Signal::Monitor { .. } if self.bits().doomed() => self.too_late(signal),

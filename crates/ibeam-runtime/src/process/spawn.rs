@@ -102,6 +102,7 @@ where
 ///
 /// # Erlang/OTP
 /// `spawn_opt/2`.
+#[inline]
 pub fn builder() -> Spawn {
     Spawn::default()
 }
@@ -164,6 +165,7 @@ impl Spawn {
     }
 
     /// Links it to the calling process.
+    #[inline]
     pub fn link(mut self) -> Self {
         self.link = true;
         self
@@ -231,6 +233,7 @@ impl Spawn {
     ///
     /// # Erlang/OTP
     /// What Elixir's tasks are started with in `$callers`.
+    #[inline]
     pub fn on_behalf(mut self) -> Self {
         self.on_behalf = OnBehalf::Parent;
         self
@@ -239,6 +242,7 @@ impl Spawn {
     /// If it ends otherwise than normally, its first caller ends too, unless that traps exits: half of a link, which leaves no
     /// [`Exit`](crate::Exit) message and no entry in a table. Until it is
     /// [disowned](crate::process::disown).
+    #[inline]
     #[doc(hidden)]
     pub fn crash_is_callers(mut self) -> Self {
         self.crash_is_callers = true;
@@ -273,6 +277,7 @@ impl Spawn {
     /// # Panics
     /// Where [`try_spawn`](Self::try_spawn) gives an error, and outside of a process if it is to be linked.
     #[track_caller]
+    #[inline]
     pub fn spawn<F>(self, future: F) -> Pid
     where
         F: Future + Send + 'static,
@@ -375,14 +380,8 @@ impl Spawn {
                 self.extra.as_deref_mut().and_then(Extra::rare_if_any).and_then(|rare| rare.label.clone());
             sim.spawned(pid, parent.map(Owner::pid), future.type_name(), label);
         }
-        if let Some(parent) = parent {
-            let me = parent.pid();
-            if self.link {
-                self.extra().links.insert(me, Link::ACTIVE);
-            }
-            if let Some(reference) = monitor {
-                self.extra().rare().watchers.insert(reference, me);
-            }
+        if let (Some(parent), Some(reference)) = (parent, monitor) {
+            self.extra().rare().watchers.insert(reference, parent.pid());
         }
         if let Some(partner) = self.partner {
             self.extra().links.insert(partner, Link::ACTIVE);
@@ -395,6 +394,7 @@ impl Spawn {
             trap_exit: self.trap_exit,
             crash_is_callers: self.crash_is_callers,
             observed: shared.sim.is_some(),
+            parent_link: self.link,
         };
         let newborn = unborn.begin(runtime, future, birth);
         if let Some(name) = self.name
@@ -471,6 +471,7 @@ impl Later {
             trap_exit: false,
             crash_is_callers: false,
             observed: shared.sim.is_some(),
+            parent_link: false,
         };
         unborn.begin(RuntimePtr::of(shared), self.future, birth).schedule(Place::Back);
         Ok(())

@@ -196,6 +196,8 @@ bits! {
     crash_is_callers, with_crash_is_callers = 14;
     /// What it sends and gets is reported: see `observe`. While it runs, its budget says so too.
     observed, with_observed = 15;
+    /// It is linked to its parent, as from its start on: this stands for the entry in its table. See `links.rs`.
+    parent_link, with_parent_link = 16;
 }
 
 // SAFETY: the owner's part is touched by one thread at a time (invariant 2), whose hand-over goes through the mailbox
@@ -344,6 +346,7 @@ pub(crate) struct Birth {
     pub(crate) trap_exit: bool,
     pub(crate) crash_is_callers: bool,
     pub(crate) observed: bool,
+    pub(crate) parent_link: bool,
 }
 
 /// A slot that is about to get its process: nobody else knows it yet.
@@ -381,7 +384,8 @@ impl Unborn {
         cells.mail_len.set(0);
         cells.turns.set(0);
         let bits = Bits::default().with_poll_due(true).with_trap_exit(birth.trap_exit);
-        cells.bits.set(bits.with_crash_is_callers(birth.crash_is_callers).with_observed(birth.observed));
+        let bits = bits.with_crash_is_callers(birth.crash_is_callers).with_parent_link(birth.parent_link);
+        cells.bits.set(bits.with_observed(birth.observed));
         pcb.life.begin(pid, &pcb.word);
         Newborn(pcb)
     }
@@ -589,6 +593,14 @@ impl Owner {
         let lineage = self.pcb.lineage.take();
         self.pcb.lineage.set(lineage.clone());
         lineage
+    }
+
+    /// The process that has spawned this one.
+    pub(crate) fn parent(self) -> Option<Pid> {
+        let lineage = self.pcb.lineage.take();
+        let parent = lineage.as_ref().and_then(|lineage| Some(lineage.ancestors().first()?.pid));
+        self.pcb.lineage.set(lineage);
+        parent
     }
 
     pub(crate) fn take_lineage(self) -> Option<Arc<Lineage>> {
