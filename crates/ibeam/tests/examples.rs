@@ -34,6 +34,11 @@ fn rooms() {
 }
 
 #[test]
+fn registry() {
+    check("registry");
+}
+
+#[test]
 fn processes() {
     check("processes");
 }
