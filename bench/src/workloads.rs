@@ -56,6 +56,8 @@ pub(crate) enum Workload {
     Fanout,
     /// The same, the publisher giving way after each broadcast, so that all subscribers sleep before the next
     FanoutInTurn,
+    /// 100,000 processes under a key each, two readers with two million random look-ups each, messages to all of a topic of 10,000
+    Registry,
 }
 
 pub(crate) const WORKERS: usize = 2;
@@ -97,6 +99,10 @@ pub(crate) const TASKS: u64 = 200_000;
 pub(crate) const STREAM_WIDTH: usize = 4;
 pub(crate) const SUBSCRIBERS: u64 = 10_000;
 pub(crate) const BROADCASTS: u64 = 100;
+pub(crate) const REGISTERED: u64 = 100_000;
+pub(crate) const READERS: u64 = 2;
+pub(crate) const LOOKUPS_PER_READER: u64 = 2_000_000;
+pub(crate) const DISPATCHES: u64 = 100;
 pub(crate) const IDLE_WATCH: Duration = Duration::from_secs(5);
 
 /// The sum of 0, 1, … `n` − 1: what a server holds that was sent each once.
@@ -251,6 +257,17 @@ impl Workload {
             Workload::FanoutInTurn => {
                 const { &[figure("the same, in turn with subscribers", MillionsPerSecond, Floor::Times(1.0))] }
             }
+            // What two readers reach is what the machine's memory gives: the sharded map beside is the measure.
+            Workload::Registry => {
+                const {
+                    &[
+                        figure("register under 100,000 keys", Nanoseconds, Floor::AtMost(400.0)),
+                        figure("two readers, look-ups", MillionsPerSecond, Floor::Times(0.9)),
+                        figure("unregister", Nanoseconds, Floor::AtMost(400.0)),
+                        figure("dispatch to 10,000, deliveries", MillionsPerSecond, Floor::None),
+                    ]
+                }
+            }
         }
     }
 }
@@ -263,6 +280,12 @@ pub(crate) fn ns_each(elapsed: Duration, items: u64) -> f64 {
 /// Millions of items per second.
 pub(crate) fn millions_per_second(elapsed: Duration, items: u64) -> f64 {
     items as f64 / elapsed.as_secs_f64() / 1e6
+}
+
+/// The next number of a sequence without a pattern, for readers that look here and there.
+pub(crate) fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
 }
 
 /// The fairness figures of all latencies: p50, p99 and maximum, in milliseconds.

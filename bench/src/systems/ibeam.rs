@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ibeam::prelude::*;
+use ibeam::registry::Duplicate;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tracing::{Event, Id, Level, Metadata, Subscriber, span};
@@ -50,6 +51,7 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::TaskStream => runtime.block_on(task_stream()),
         Workload::Fanout => runtime.block_on(fanout(false)),
         Workload::FanoutInTurn => runtime.block_on(fanout(true)),
+        Workload::Registry => runtime.block_on(registry()),
     }
 }
 
@@ -618,4 +620,95 @@ async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
     let elapsed = start.elapsed();
     equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
     Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
+}
+
+/// Nanoseconds that the registered processes took, each for its own call.
+static REGISTERING: AtomicU64 = AtomicU64::new(0);
+static UNREGISTERING: AtomicU64 = AtomicU64::new(0);
+
+async fn registered(names: Registry<u64, ()>, key: u64) {
+    let start = Instant::now();
+    let registered = names.register(key, ()).is_ok();
+    REGISTERING.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    HELD.fetch_add(if registered { key } else { 0 }, Ordering::Relaxed);
+    STARTED.count_down();
+    receive! { Leave => {} }
+    let start = Instant::now();
+    names.unregister(&key);
+    UNREGISTERING.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    STOPPED.count_down();
+}
+
+/// To a registered process: unregister and end.
+struct Leave;
+
+async fn registry() -> Result<Vec<f64>, Wrong> {
+    let failed = |error| Wrong::failed("registry", error);
+    let names = Registry::<u64, ()>::unique("names").start_link().await.map_err(failed)?;
+    STARTED.set(REGISTERED);
+    let owners: Vec<Pid> =
+        (0..REGISTERED).map(|key| process::spawn(registered(names.clone(), key))).collect();
+    STARTED.wait().await;
+    equal("registered keys", HELD.load(Ordering::Relaxed), sum_below(REGISTERED))?;
+
+    let start = Instant::now();
+    let readers: Vec<_> = (0..READERS)
+        .map(|reader| {
+            let names = names.clone();
+            spawn_joined(async move {
+                let (mut state, mut found) = (reader, 0);
+                for _ in 0..LOOKUPS_PER_READER {
+                    found += u64::from(names.whereis(&(next_random(&mut state) % REGISTERED)).is_some());
+                }
+                Ok(found)
+            })
+        })
+        .collect();
+    for reader in readers {
+        equal("found", joined(reader).await?, LOOKUPS_PER_READER)?;
+    }
+    let reading = start.elapsed();
+
+    STOPPED.set(REGISTERED);
+    owners.into_iter().for_each(|owner| owner.send(Leave));
+    STOPPED.wait().await;
+    equal("left", names.count() as u64, 0)?;
+    let each = |sum: &AtomicU64| sum.load(Ordering::Relaxed) as f64 / REGISTERED as f64;
+    Ok(vec![
+        each(&REGISTERING),
+        millions_per_second(reading, READERS * LOOKUPS_PER_READER),
+        each(&UNREGISTERING),
+        dispatch().await?,
+    ])
+}
+
+async fn dispatch() -> Result<f64, Wrong> {
+    let failed = |error| Wrong::failed("registry", error);
+    let topics = Registry::<&'static str, ()>::duplicate("topics").start_link().await.map_err(failed)?;
+    let subscriber = |topics: Registry<&'static str, (), Duplicate>| async move {
+        // A failed one misses in what is counted at the end.
+        let _ = topics.register("news", ());
+        STARTED.count_down();
+        let mut sum = 0;
+        for _ in 0..DISPATCHES {
+            sum += receive! { number: u64 => number };
+        }
+        stopped_with(sum);
+    };
+    HELD.store(0, Ordering::Relaxed);
+    STARTED.set(SUBSCRIBERS);
+    STOPPED.set(SUBSCRIBERS);
+    for _ in 0..SUBSCRIBERS {
+        process::spawn(subscriber(topics.clone()));
+    }
+    STARTED.wait().await;
+    let start = Instant::now();
+    for number in 0..DISPATCHES {
+        topics.dispatch(&"news", |pid, ()| pid.send(number));
+        process::yield_now().await;
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("received", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(DISPATCHES))?;
+    Ok(millions_per_second(elapsed, SUBSCRIBERS * DISPATCHES))
 }

@@ -4,10 +4,12 @@
 //! does. The runtime is `multi_thread` with two workers, the clients run on them and not on the main thread.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dashmap::DashMap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -55,6 +57,7 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::TaskStream => on_worker(&runtime, task_stream()),
         Workload::Fanout => on_worker(&runtime, fanout(false)),
         Workload::FanoutInTurn => on_worker(&runtime, fanout(true)),
+        Workload::Registry => on_worker(&runtime, registry()),
     }
 }
 
@@ -594,4 +597,100 @@ async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
     let elapsed = start.elapsed();
     equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
     Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
+}
+
+/// Nanoseconds that the registered tasks took, each for its own call.
+static REGISTERING: AtomicU64 = AtomicU64::new(0);
+static UNREGISTERING: AtomicU64 = AtomicU64::new(0);
+
+/// Plain tokio has no registry: a sharded map from key to the task's number.
+type Names = Arc<DashMap<u64, u64, foldhash::fast::RandomState>>;
+
+async fn registered(names: Names, key: u64, stop: oneshot::Receiver<()>) {
+    let start = Instant::now();
+    let registered = names.insert(key, key).is_none();
+    REGISTERING.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    HELD.fetch_add(if registered { key } else { 0 }, Ordering::Relaxed);
+    STARTED.count_down();
+    let _ = stop.await;
+    let start = Instant::now();
+    names.remove(&key);
+    UNREGISTERING.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    STOPPED.count_down();
+}
+
+async fn registry() -> Result<Vec<f64>, Wrong> {
+    let names = Names::default();
+    STARTED.set(REGISTERED);
+    let mut owners = Vec::new();
+    for key in 0..REGISTERED {
+        let (owner, stop) = oneshot::channel();
+        tokio::spawn(registered(Arc::clone(&names), key, stop));
+        owners.push(owner);
+    }
+    STARTED.wait().await;
+    equal("registered keys", HELD.load(Ordering::Relaxed), sum_below(REGISTERED))?;
+
+    let start = Instant::now();
+    let readers: Vec<_> = (0..READERS)
+        .map(|reader| {
+            let names = Arc::clone(&names);
+            tokio::spawn(async move {
+                let (mut state, mut found) = (reader, 0);
+                for _ in 0..LOOKUPS_PER_READER {
+                    let key = next_random(&mut state) % REGISTERED;
+                    found += u64::from(names.get(&key).is_some_and(|number| *number == key));
+                }
+                found
+            })
+        })
+        .collect();
+    for reader in readers {
+        let found = reader.await.map_err(|error| Wrong::failed("reader", error))?;
+        equal("found", found, LOOKUPS_PER_READER)?;
+    }
+    let reading = start.elapsed();
+
+    STOPPED.set(REGISTERED);
+    for owner in owners {
+        owner.send(()).map_err(|()| Wrong::failed("registered task", "gone"))?;
+    }
+    STOPPED.wait().await;
+    equal("left", names.len(), 0)?;
+    let each = |sum: &AtomicU64| sum.load(Ordering::Relaxed) as f64 / REGISTERED as f64;
+    Ok(vec![
+        each(&REGISTERING),
+        millions_per_second(reading, READERS * LOOKUPS_PER_READER),
+        each(&UNREGISTERING),
+        dispatch().await?,
+    ])
+}
+
+/// The bare loop over senders that a program would write instead.
+async fn dispatch() -> Result<f64, Wrong> {
+    HELD.store(0, Ordering::Relaxed);
+    STOPPED.set(SUBSCRIBERS);
+    let mut senders = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        let (sender, mut receiver) = mpsc::unbounded_channel::<u64>();
+        tokio::spawn(async move {
+            let mut sum = 0;
+            for _ in 0..DISPATCHES {
+                sum += receiver.recv().await.unwrap_or(0);
+            }
+            stopped_with(sum);
+        });
+        senders.push(sender);
+    }
+    let start = Instant::now();
+    for number in 0..DISPATCHES {
+        for sender in &senders {
+            sender.send(number).map_err(|error| Wrong::failed("subscriber", error))?;
+        }
+        yield_now().await;
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("received", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(DISPATCHES))?;
+    Ok(millions_per_second(elapsed, SUBSCRIBERS * DISPATCHES))
 }

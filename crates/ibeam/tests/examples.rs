@@ -49,6 +49,11 @@ fn tasks() {
 }
 
 #[test]
+fn registry() {
+    check("registry");
+}
+
+#[test]
 fn processes() {
     check("processes");
 }

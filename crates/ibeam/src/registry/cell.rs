@@ -6,13 +6,14 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::sync::{Arc, Weak};
 
-use arc_swap::ArcSwapOption;
 use foldhash::fast::FixedState;
 use ibeam_runtime::__private::extension;
 use ibeam_runtime::Name;
 use parking_lot::Mutex;
+use sdd::{AtomicShared, Guard, Shared, Tag};
 
 use super::core::Core;
 use super::lock::Locks;
@@ -21,7 +22,7 @@ use super::{Keys, RegistryKey, RegistryValue};
 /// See the module.
 pub(super) struct Cell<K: RegistryKey, V: RegistryValue, M: Keys> {
     pub(super) name: Name,
-    pub(super) current: ArcSwapOption<Core<K, V, M>>,
+    current: AtomicShared<Arc<Core<K, V, M>>>,
     pub(super) locks: Locks,
     home: Weak<Cells>,
 }
@@ -43,7 +44,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Cell<K, V, M> {
         }
         let cell = Arc::new(Self {
             name,
-            current: ArcSwapOption::empty(),
+            current: AtomicShared::null(),
             locks: Locks::default(),
             home: Arc::downgrade(&home),
         });
@@ -52,9 +53,20 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Cell<K, V, M> {
         cell
     }
 
+    /// A look at the run that there is. The guard is the one that the [index](super::index) needs too: the second costs nothing.
+    #[inline]
+    pub(super) fn with<R>(&self, f: impl FnOnce(&Arc<Core<K, V, M>>) -> R) -> Option<R> {
+        let guard = Guard::new();
+        self.current.load(Acquire, &guard).as_ref().map(f)
+    }
+
+    fn set(&self, core: Option<Shared<Arc<Core<K, V, M>>>>) {
+        drop(self.current.swap((core, Tag::None), AcqRel));
+    }
+
     /// Shows this run until the guard is dropped.
     pub(super) fn show(self: Arc<Self>, core: Arc<Core<K, V, M>>) -> Shown<K, V, M> {
-        self.current.store(Some(Arc::clone(&core)));
+        self.set(Some(Shared::new(Arc::clone(&core))));
         Shown { cell: self, core }
     }
 }
@@ -79,10 +91,9 @@ pub(super) struct Shown<K: RegistryKey, V: RegistryValue, M: Keys> {
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Drop for Shown<K, V, M> {
     fn drop(&mut self) {
-        let current = self.cell.current.load_full();
-        if current.as_ref().is_some_and(|core| Arc::ptr_eq(core, &self.core)) {
+        if self.cell.with(|core| Arc::ptr_eq(core, &self.core)) == Some(true) {
             // Nobody else shows a run before the name, which is this process', is free.
-            self.cell.current.store(None);
+            self.cell.set(None);
         }
     }
 }

@@ -51,13 +51,13 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
 
     /// The run that there is, to be used for long.
     pub(super) fn core(&self) -> Option<Arc<Core<K, V, M>>> {
-        self.cell.current.load_full()
+        self.cell.with(Arc::clone)
     }
 
     /// The run that there is, for a quick look.
     #[inline]
     pub(super) fn with_core<R>(&self, f: impl FnOnce(&Core<K, V, M>) -> R) -> Option<R> {
-        self.cell.current.load().as_deref().map(f)
+        self.cell.with(|core| f(core))
     }
 
     /// Registers the calling process under a key. Gives the pid of the process of its partition, with which the process is
