@@ -80,7 +80,7 @@ pub mod __private {
     pub use crate::message::Described;
     pub use crate::nearby::Nearby;
     pub use crate::process::keepers::{Keeper, forget, keep, may_keep};
-    pub use crate::process::send::will_send;
+    pub use crate::process::send::{sending_to_many, will_send};
     pub use crate::process::{catch_exit, catch_failure, dropped_callers};
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;
