@@ -46,6 +46,8 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Restart => runtime.block_on(restart()),
         Workload::Children => runtime.block_on(children()),
         Workload::ChildrenMillion => runtime.block_on(children_million()),
+        Workload::TaskAwait => runtime.block_on(task_await()),
+        Workload::TaskStream => runtime.block_on(task_stream()),
         Workload::Fanout => runtime.block_on(fanout(false)),
         Workload::FanoutInTurn => runtime.block_on(fanout(true)),
     }
@@ -550,6 +552,34 @@ async fn children_million() -> Result<Vec<f64>, Wrong> {
     let bytes = probe::peak_resident_bytes() - before;
     let each = bytes as f64 / CHILDREN_MILLION as f64;
     Ok(vec![ns_each(starting, CHILDREN_MILLION), ns_each(stopping, CHILDREN_MILLION), each])
+}
+
+async fn task_await() -> Result<Vec<f64>, Wrong> {
+    let failed = |error| Wrong::failed("task", error);
+    for _ in 0..WARM_UP {
+        Task::spawn(async {}).await.map_err(failed)?;
+    }
+    let start = Instant::now();
+    let mut sum = 0;
+    for i in 0..TASKS {
+        sum += Task::spawn(async move { i }).await.map_err(failed)?;
+    }
+    let elapsed = start.elapsed();
+    equal("sum of all", sum, sum_below(TASKS))?;
+    Ok(vec![ns_each(elapsed, TASKS)])
+}
+
+async fn task_stream() -> Result<Vec<f64>, Wrong> {
+    let start = Instant::now();
+    let mut stream = Task::stream(0..TASKS, |i| async move { i }).max_concurrency(STREAM_WIDTH);
+    let mut next = 0;
+    while let Some(outcome) = stream.next().await {
+        equal("outcome", outcome.map_err(|reason| Wrong::failed("task", reason))?, next)?;
+        next += 1;
+    }
+    let elapsed = start.elapsed();
+    equal("outcomes", next, TASKS)?;
+    Ok(vec![millions_per_second(elapsed, TASKS)])
 }
 
 /// What is broadcast.

@@ -3,7 +3,7 @@
 //! It is the yardstick, so nothing here is slower than it has to be: no boxing, no locks, no join handle where a counter
 //! does. The runtime is `multi_thread` with two workers, the clients run on them and not on the main thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,6 +51,8 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Restart => on_worker(&runtime, restart()),
         Workload::Children => on_worker(&runtime, children()),
         Workload::ChildrenMillion => on_worker(&runtime, children_million()),
+        Workload::TaskAwait => on_worker(&runtime, task_await()),
+        Workload::TaskStream => on_worker(&runtime, task_stream()),
         Workload::Fanout => on_worker(&runtime, fanout(false)),
         Workload::FanoutInTurn => on_worker(&runtime, fanout(true)),
     }
@@ -519,6 +521,42 @@ async fn children_million() -> Result<Vec<f64>, Wrong> {
     let bytes = probe::peak_resident_bytes() - before;
     let each = bytes as f64 / CHILDREN_MILLION as f64;
     Ok(vec![ns_each(starting, CHILDREN_MILLION), ns_each(stopping, CHILDREN_MILLION), each])
+}
+
+async fn task_await() -> Result<Vec<f64>, Wrong> {
+    let failed = |error| Wrong::failed("task", error);
+    for _ in 0..WARM_UP {
+        tokio::spawn(async {}).await.map_err(failed)?;
+    }
+    let start = Instant::now();
+    let mut sum = 0;
+    for i in 0..TASKS {
+        sum += tokio::spawn(async move { i }).await.map_err(failed)?;
+    }
+    let elapsed = start.elapsed();
+    equal("sum of all", sum, sum_below(TASKS))?;
+    Ok(vec![ns_each(elapsed, TASKS)])
+}
+
+/// A window of join handles, awaited in order: no time limit, and a slow item holds up those behind it.
+async fn task_stream() -> Result<Vec<f64>, Wrong> {
+    let start = Instant::now();
+    let mut items = 0..TASKS;
+    let mut window: VecDeque<JoinHandle<u64>> = VecDeque::with_capacity(STREAM_WIDTH);
+    let mut next = 0;
+    loop {
+        while window.len() < STREAM_WIDTH
+            && let Some(i) = items.next()
+        {
+            window.push_back(tokio::spawn(async move { i }));
+        }
+        let Some(first) = window.pop_front() else { break };
+        equal("outcome", first.await.map_err(|error| Wrong::failed("task", error))?, next)?;
+        next += 1;
+    }
+    let elapsed = start.elapsed();
+    equal("outcomes", next, TASKS)?;
+    Ok(vec![millions_per_second(elapsed, TASKS)])
 }
 
 /// Takes every broadcast, and says at last what they have summed up to.

@@ -10,23 +10,22 @@ use std::process::ExitCode;
 use clap::Parser;
 use ibeam::prelude::*;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Registry, fmt, reload};
 
 use demo::options::{Cli, DemoOptions};
 use demo::server::Demo;
 
 fn main() -> ExitCode {
     let options = Cli::parse().into_demo();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_max_level(tracing::Level::INFO)
-        .init();
+    let log_level = log_warnings();
     allow_files(options.max_clients);
     // A process for each client, and as many again for what they have going.
     let processes = 2 * options.max_clients as usize + options.shards() + 1_000;
     let runtime = Runtime::builder().workers(options.workers()).max_processes(processes).build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(serve(options)).map_err(|reason| reason.to_string()),
+        Ok(runtime) => runtime.block_on(serve(options, log_level)).map_err(|reason| reason.to_string()),
         Err(error) => Err(format!("the runtime did not start: {error}")),
     };
     match outcome {
@@ -36,6 +35,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes what happens to standard error: warnings and errors, until the level is changed.
+///
+/// A supervision tree reports each child that it starts. While the demo starts nobody needs that, who sees the greeting; when a
+/// child comes back after a crash, it is what one wants to see.
+fn log_warnings() -> reload::Handle<LevelFilter, Registry> {
+    let (level, handle) = reload::Layer::new(LevelFilter::WARN);
+    let stderr = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    tracing_subscriber::registry().with(level).with(stderr).init();
+    handle
 }
 
 /// Raises the limit of open files as far as we may, if it is too low for all clients.
@@ -60,7 +70,10 @@ fn allow_files(clients: u32) {
 const FILES_OF_OUR_OWN: u64 = 128;
 
 /// Runs the demo until somebody asks for its end.
-async fn serve(options: DemoOptions) -> Result<(), ExitReason> {
+async fn serve(
+    options: DemoOptions,
+    log_level: reload::Handle<LevelFilter, Registry>,
+) -> Result<(), ExitReason> {
     let listen = options.listen;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -70,6 +83,8 @@ async fn serve(options: DemoOptions) -> Result<(), ExitReason> {
         Ok(demo) => demo,
         Err(reason) => return Err(ExitReason::other(format!("cannot serve on {listen}: {reason}"))),
     };
+    // Before the greeting: who has read that may do something that is to be seen.
+    log_level.modify(|level| *level = LevelFilter::INFO).map_err(ExitReason::error)?;
     greet(&demo);
     let why = tokio::select! {
         _ = interrupt.recv() => "Ctrl-C",
@@ -98,7 +113,7 @@ fn greet(demo: &Demo) {
          \n  redis-cli -p {port} set greeting hello ex 60\
          \n  redis-cli -p {port} subscribe news        and elsewhere: redis-cli -p {port} publish news hi\
          \n  redis-cli -p {port} debug crash shard     and watch it come back\
-         \n  redis-cli -p {port} info ibeam\
+         \n  redis-cli -p {port} info tree             and see who supervises whom\
          \n  redis-benchmark -p {port} -t ping,set,get,incr,mset -n 200000 -c 50 -P 16 -q\
          \n\nCtrl-C stops it; `--help` explains every option."
     );

@@ -79,10 +79,13 @@ pub use timeout::Timeout;
 pub mod __private {
     pub use crate::message::Described;
     pub use crate::nearby::Nearby;
+    pub use crate::pid::PidCell;
     pub use crate::process::keepers::{Keeper, forget, keep, may_keep};
     pub use crate::process::send::{sending_to_many, will_send};
-    pub use crate::process::{catch_exit, catch_failure, dropped_callers};
+    pub use crate::process::{Answer, answering, catch_exit, catch_failure, dropped_callers, flush_message};
+    pub use crate::raw::answering::Answering;
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;
     pub use crate::runtime::{extension, hash_seed};
+    pub use crate::timer::alarm::Alarm;
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering::{Acquire, Release};
+
 /// The identifier of a process: plain data, valid for one process only and never used again.
 ///
 /// Sending to the pid of a process that has ended does nothing (and is counted). Pids can be compared and ordered; the
@@ -52,6 +55,26 @@ impl Pid {
     #[inline(always)]
     pub(crate) fn generation(self) -> u64 {
         self.0 >> INDEX_BITS
+    }
+}
+
+/// A place for a pid that many read and few write. Read without a lock.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct PidCell(AtomicU64);
+
+impl PidCell {
+    /// Who is in it. What its writer did before is seen too.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> Option<Pid> {
+        // No pid has the bits 0: generations of processes begin with 1.
+        Some(Pid(self.0.load(Acquire))).filter(|pid| pid.0 != 0)
+    }
+
+    /// Who is to be in it.
+    pub fn set(&self, pid: Option<Pid>) {
+        self.0.store(pid.map_or(0, Pid::to_bits), Release);
     }
 }
 

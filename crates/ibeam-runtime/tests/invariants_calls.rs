@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::task::Poll;
 use std::time::Duration;
 
 use common::{Driver, down, end_of, first, idle, next, nothing_comes, on_each_driver, on_every_driver};
@@ -315,6 +318,35 @@ fn invariant_9_a_call_that_cannot_be_sent_ends_at_once() {
     });
 }
 
+/// Invariant 9: a call that found nobody goes to another process, once; one that was sent stays where it is.
+#[test]
+fn invariant_9_a_call_that_was_not_sent_can_be_redirected() {
+    on_each_driver(|driver| async move {
+        let (requests, replies) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let serve = || process::spawn(server(Does::Reply, false, Arc::clone(&replies)));
+        let (dead, one, other) = (process::spawn(async {}), serve(), serve());
+        end_of(dead).await;
+        let mut call = Call::<Counted, Counted>::new(dead, Counted(Arc::clone(&requests)));
+        let destination = Destination::from(dead);
+        assert_eq!((&mut call).await, Err(CallError::NoProc { destination: destination.clone() }));
+        // As often as there is nobody.
+        call.redirect(dead);
+        assert_eq!((&mut call).await, Err(CallError::NoProc { destination }));
+        call.redirect(one);
+        assert_eq!(call.destination(), &Destination::from(one));
+        // Sent by its first poll; to redirect it after that does nothing.
+        let sent = poll_fn(|cx| Poll::Ready(Pin::new(&mut call).poll(cx).is_pending()));
+        assert!(sent.await);
+        call.redirect(other);
+        assert_eq!(call.destination(), &Destination::from(one));
+        assert_eq!(call.await, Ok(Counted(Arc::clone(&replies))));
+        assert_eq!(requests.load(SeqCst), 1);
+        assert!(process::info(other).await.is_some_and(|info| info.message_queue_len == 0));
+        process::kill(other);
+        nothing_comes(driver.window(Duration::from_millis(20))).await;
+    });
+}
+
 /// Invariant 9: a call that waits for room in a full mailbox ends: when it gets in, when its time is over, or when the
 /// process ends.
 #[test]
@@ -385,6 +417,34 @@ async fn end_of_without_mailbox(pid: Pid) {
 
 /// Invariant 9: calls end that a process holds at its death in places that go late: its own mailbox, its monitors' tags,
 /// its local values; also where destructors panic on the way.
+#[test]
+fn invariant_9_a_caller_that_is_linked_to_the_called_process_ends_with_it_and_sees_no_failed_call() {
+    on_each_driver(|driver| async move {
+        for _ in 0..driver.rounds(10_000, 5) {
+            let me = process::self_pid();
+            let (_, caller) = process::spawn_monitor(async move {
+                // Looks again and again, so as to see whatever there is to be seen.
+                let looks = async {
+                    loop {
+                        process::yield_now().await;
+                    }
+                };
+                let server = process::spawn_link(async {
+                    let (_request, _from) = process::recv().await.take_call::<u32, u32>().unwrap();
+                    process::exit(ExitReason::other("crash"));
+                });
+                tokio::select! {
+                    biased;
+                    failed = Call::<u32, u32>::new(server, 1) => me.send(failed.is_err()),
+                    () = looks => {}
+                }
+            });
+            assert_eq!(down(caller).await.reason, ExitReason::other("crash"));
+            assert!(process::try_recv().is_none(), "the caller went on");
+        }
+    });
+}
+
 #[test]
 fn invariant_9_calls_end_that_their_server_holds_in_odd_places() {
     struct Bomb;

@@ -46,6 +46,7 @@
 //! | servers with state | [`gen_server`](mod@gen_server) |
 //! | bare processes that are waited for | [`proc_lib`] |
 //! | a value that processes share | [`agent`] |
+//! | work that is done once | [`task`], [`task_supervisor`] |
 //! | restarting what crashes | [`supervisor`] |
 //! | children that come and go | [`dynamic_supervisor`] |
 //! | the same child several times, by key | [`partition_supervisor`] |
@@ -69,6 +70,8 @@ pub mod proc_lib;
 pub mod pubsub;
 pub mod registry;
 pub mod supervisor;
+pub mod task;
+pub mod task_supervisor;
 
 #[doc(no_inline)]
 pub use agent::{Agent, AgentRef};
@@ -97,6 +100,10 @@ pub use registry::{RegisterError, Registry, RegistryEvent};
 pub use supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
+#[doc(no_inline)]
+pub use task::{OnTimeout, RunTask, Task, TaskEnded, TaskError, TaskStream};
+#[doc(no_inline)]
+pub use task_supervisor::{TaskSupervisor, TaskSupervisorRef};
 
 /// The examples of the README, which are tests here.
 #[cfg(doctest)]

@@ -14,6 +14,8 @@ pub use crate::registry::{RegisterError, Registry, RegistryEvent};
 pub use crate::supervisor::{
     ChildSpec, Restart, Shutdown, Strategy, Supervise, Supervisor, SupervisorInit, SupervisorRef,
 };
+pub use crate::task::{OnTimeout, RunTask, Task, TaskEnded, TaskError};
+pub use crate::task_supervisor::{TaskSupervisor, TaskSupervisorRef};
 pub use crate::{
     Alias, AliasMode, CallError, CallFrom, Down, Exit, ExitReason, Message, Name, NameRegistry, Pid,
     Reference, Runtime, Timeout, Timer, TimerFired, gen_server, process, receive,

@@ -38,7 +38,7 @@ use ibeam_runtime::{
     CallError, CallFrom, Destination, ExitReason, Message, Pid, Reference, Termination, Timeout,
 };
 
-use crate::gen_server::{StartError, gone, stop_call, take_stop};
+use crate::gen_server::{StartError, Watch, gone, stop_call, take_stop};
 
 /// How the new process tells its starter what became of it. Dropped without a word, the start fails when the process ends.
 #[must_use = "the starter waits for it"]
@@ -179,7 +179,9 @@ where
             spawn.try_spawn(body).map(|pid| (pid, None))
         };
         let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
+        let mut monitor = Watch(monitor);
         let told = process::Call::<Begin, Told<T>>::new(pid, Begin).timeout(timeout).await;
+        let monitor = monitor.keep();
         let error = match told {
             Ok(Told::Ack(value)) => return Ok((pid, value, monitor)),
             Ok(Told::Fail(reason)) => StartError::Init { reason },

@@ -44,6 +44,11 @@ fn rooms() {
 }
 
 #[test]
+fn tasks() {
+    check("tasks");
+}
+
+#[test]
 fn processes() {
     check("processes");
 }

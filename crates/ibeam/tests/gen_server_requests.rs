@@ -180,3 +180,20 @@ fn a_request_for_a_full_mailbox_is_sent_while_it_is_waited_for() {
         assert_eq!((sum, me), (15, process::self_pid()));
     });
 }
+
+/// Dropped before and after its response was announced.
+#[test]
+fn a_request_that_is_dropped_leaves_nothing_in_the_mailbox() {
+    on_each_driver(|driver| async move {
+        let server = Probe::start(ok()).await.unwrap();
+        process::self_pid().send("older");
+        let early = send_request(ServerRef::<Probe>::named("nobody").count());
+        let answered = send_request(server.count());
+        let late = send_request(server.ask(reply_after(driver.window(SECOND), 7)));
+        assert_eq!(server.count().await, Ok(2));
+        process::self_pid().send("younger");
+        drop((early, answered, late));
+        assert_eq!((next::<&str>().await, next::<&str>().await), ("older", "younger"));
+        nothing_comes(driver.window(SECOND) * 2).await;
+    });
+}

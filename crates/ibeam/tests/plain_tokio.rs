@@ -244,3 +244,15 @@ async fn an_alias_is_given_up_by_a_process_only() {
     let alias = told.await.unwrap();
     check("unalias", || process::unalias(alias));
 }
+
+#[tokio::test]
+async fn a_task_looks_at_a_supervision_tree() {
+    let app = Supervisor::new(Strategy::OneForOne).child(Counter::child(0).id("counter").name("counted"));
+    let app = app.start().await.unwrap();
+    let tree = ibeam::supervisor::tree(&app).await.unwrap();
+    let counter = process::whereis("counted").unwrap();
+    let expected =
+        format!("{} supervisor, 1 child\n└─ counter (counted) {counter} worker\n", app.pid().unwrap());
+    assert_eq!(tree.to_string(), expected);
+    app.stop(ExitReason::Normal, None).await.unwrap();
+}

@@ -13,7 +13,7 @@ use std::process::Command;
 const PENDING: &[&str] = &[];
 
 /// The ids that the table has: prefix, how many, digits.
-const CONFORMANCE: [(&str, usize, usize); 12] = [
+const CONFORMANCE: [(&str, usize, usize); 14] = [
     ("PROC", 27, 3),
     ("OTP-PS", 52, 2),
     ("OTP-TM", 21, 2),
@@ -25,6 +25,8 @@ const CONFORMANCE: [(&str, usize, usize); 12] = [
     ("OTP-GS", 42, 2),
     ("OTP-PL", 17, 2),
     ("AGT", 11, 3),
+    ("TASK", 89, 3),
+    ("TSUP", 31, 3),
     ("PUB", 56, 3),
 ];
 

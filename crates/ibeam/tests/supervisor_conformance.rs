@@ -981,7 +981,7 @@ fn sup_004_settings_and_their_defaults() {
 #[test]
 fn sup_006_an_empty_supervisor_in_a_registry() {
     on_every_driver(|| async {
-        let registry = Registry::default();
+        let registry = Phonebook::default();
         start(one_for_one().name(registry.via("empty"))).await;
         assert_eq!(SupervisorRef::via(&registry, "empty").which_children().await, Ok(vec![]));
         let error = one_for_one().name(registry.via("empty")).start().await.unwrap_err();

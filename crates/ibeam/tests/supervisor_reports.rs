@@ -57,7 +57,7 @@ fn sup_018_progress_names_the_supervisor() {
     with_reports(|| async {
         let supervisor = start(one_for_one().name("namely").child(worker("a"))).await;
         assert_eq!(&only(supervisor.pid().unwrap(), "child", "a").fields["supervisor"], "namely");
-        let via = Registry::default().via("key");
+        let via = Phonebook::default().via("key");
         let supervisor = start(one_for_one().name(via.clone()).child(worker("a"))).await;
         assert_eq!(&only(supervisor.pid().unwrap(), "child", "a").fields["supervisor"], via.to_string());
     });

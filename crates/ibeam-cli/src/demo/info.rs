@@ -1,7 +1,8 @@
 //! INFO: the server's numbers as Redis lays them out.
 //!
 //! Fields that clients and monitoring tools read are given under Redis' names; those that make no sense here are left
-//! out rather than made up. What only ibeam has stands in the section `Ibeam`.
+//! out rather than made up. What only ibeam has stands in the section `Ibeam`, and in `Tree`, which is only shown when it is asked for
+//! by name: its lines are to be looked at, not fields.
 
 use std::fmt::Write as _;
 
@@ -25,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) patterns: usize,
     /// Each shard's numbers; a shard that did not answer is missing here.
     pub(crate) shards: Vec<ShardStats>,
+    /// The supervision tree, if it was [asked for](shows_tree).
+    pub(crate) tree: Option<String>,
     /// Lines of the section `Ibeam`: processes, restarts, the runtime's metrics, …
     pub(crate) ibeam: Vec<(&'static str, String)>,
 }
@@ -42,7 +45,15 @@ const SECTIONS: [Section; 8] = [
     ("Ibeam", |snapshot| snapshot.ibeam.clone()),
 ];
 
-/// The text of the sections with these names (in lower case); of all of them without names, and for `all`, `default`
+/// The section of the supervision tree, in lower case.
+const TREE: &str = "tree";
+
+/// Whether the sections with these names (in lower case) have the tree among them.
+pub(crate) fn shows_tree(names: &[String]) -> bool {
+    names.iter().any(|name| name == TREE)
+}
+
+/// The text of the sections with these names (in lower case); of all fields without names, and for `all`, `default`
 /// and `everything`. Unknown names are passed over.
 pub(crate) fn render(snapshot: &Snapshot, names: &[String]) -> String {
     let everything =
@@ -55,6 +66,13 @@ pub(crate) fn render(snapshot: &Snapshot, names: &[String]) -> String {
             for (name, value) in fields(snapshot) {
                 write!(text, "{name}:{value}\r\n").expect("a string takes everything");
             }
+        }
+    }
+    if let Some(tree) = snapshot.tree.as_ref().filter(|_| shows_tree(names)) {
+        let separator = if text.is_empty() { "" } else { "\r\n" };
+        write!(text, "{separator}# Tree\r\n").expect("a string takes everything");
+        for line in tree.lines() {
+            write!(text, "{line}\r\n").expect("a string takes everything");
         }
     }
     text
@@ -182,6 +200,18 @@ mod tests {
         assert!(all.lines().all(|line| line.is_empty() || line.starts_with("# ") || line.contains(':')));
         for name in ["all", "default", "everything"] {
             assert_eq!(render(&snapshot(), &["server".into(), name.into()]), all);
+        }
+    }
+
+    #[test]
+    fn the_tree_is_shown_by_name_only() {
+        let snapshot = Snapshot { tree: Some("demo\n└─ hub\n".into()), ..snapshot() };
+        let text =
+            |names: &[&str]| render(&snapshot, &names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(text(&["tree"]), "# Tree\r\ndemo\r\n└─ hub\r\n");
+        assert_eq!(text(&["tree", "ibeam"]), "# Ibeam\r\nshards:2\r\n\r\n# Tree\r\ndemo\r\n└─ hub\r\n");
+        for names in [&[][..], &["everything"], &["ibeam"]] {
+            assert!(!text(names).contains("Tree"));
         }
     }
 

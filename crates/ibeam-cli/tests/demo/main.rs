@@ -13,3 +13,4 @@ mod pubsub;
 mod slow_readers;
 mod start;
 mod stop;
+mod tree;

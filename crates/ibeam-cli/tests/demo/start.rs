@@ -68,3 +68,13 @@ fn a_port_that_is_taken_is_an_error_that_says_so() {
     assert!(text.contains("cannot serve on") && text.contains(&address) && text.contains("in use"), "{text}");
     assert!(output.stdout.is_empty(), "it must not say that it listens");
 }
+
+#[test]
+fn what_is_logged_begins_after_the_greeting() {
+    let server = Server::start(&[]);
+    server.client().check("DEBUG CRASH shard", "+OK");
+    // That the tree has started is what the greeting says; that a shard is back is news.
+    server.until_logged("child `0` started as");
+    let log = server.stop();
+    assert_eq!(log.matches(" started as").count(), 1, "{log}");
+}

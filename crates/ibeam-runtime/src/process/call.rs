@@ -178,6 +178,32 @@ impl<Q, R, X> Call<Q, R, X> {
         self
     }
 
+    /// Calls somebody else, as long as the request was not sent: after [`CallError::NoProc`] for instance, when the process
+    /// whose pid the caller had kept has ended, and its successor is known by name. After that it does nothing.
+    ///
+    /// ```
+    /// use ibeam_runtime::{Runtime, process::{self, Call}};
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let old = process::spawn(async {});
+    ///     while process::info(old).await.is_some() {}
+    ///     process::builder().name("doubler").spawn(async {
+    ///         let (number, from) = process::recv().await.take_call::<u64, u64>().unwrap();
+    ///         from.reply(2 * number);
+    ///     });
+    ///
+    ///     let mut call = Call::<u64, u64>::new(old, 21);
+    ///     assert!((&mut call).await.is_err());
+    ///     call.redirect("doubler");
+    ///     assert_eq!(call.await, Ok(42));
+    /// });
+    /// ```
+    pub fn redirect(&mut self, destination: impl Into<Destination>) {
+        if self.waiting.is_none() {
+            self.destination = destination.into();
+        }
+    }
+
     /// Who is called.
     #[must_use]
     pub fn destination(&self) -> &Destination {
@@ -355,7 +381,7 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Future for Call<Q, R, X> {
         match &this.waiting {
             Some(waiting) => {
                 if waiting.poll_ref(cx.waker()).is_ready() {
-                    if exit::is_doomed_before_this() {
+                    if exit::is_held_back(cx.waker()) {
                         return Poll::Pending;
                     }
                     return Poll::Ready(this.outcome());

@@ -8,10 +8,12 @@
 //! 6. its pid becomes invalid and its slot free.
 //!
 //! So who is told of an end finds the name free, and nothing comes from a process after the news of its end. Of those who
-//! are told, the processes that it monitored come first, then those it was linked to, then those that monitor it.
+//! are told, the processes that it monitored come first, then those it was linked to, then those whose calls it has
+//! dropped, then those that monitor it.
 
 use crate::driver::Place;
 use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
 use crate::process::exit;
 use crate::process::extra::SmallMap;
 use crate::process::keepers;
@@ -22,6 +24,7 @@ use crate::raw::node::{Chain, Kind, OwnedNode};
 use crate::raw::pcb::Owner;
 use crate::raw::ready::Next;
 use crate::raw::slab;
+use crate::reference::Reference;
 use crate::report;
 use crate::runtime::metrics::Undelivered;
 
@@ -105,18 +108,26 @@ fn oldest(owner: Owner) -> Option<OwnedNode> {
 }
 
 fn drop_node(owner: Owner, node: OwnedNode, reason: &ExitReason) {
+    let target = Pid::from_bits(node.header().target);
+    // Not for a former process of this slot: for this one, or for an alias of it.
+    let ours = target == owner.pid() || Reference::from_bits(target.to_bits()).is_some();
     if node.kind() != Kind::Signal {
-        return owner.shared().undelivered(owner.pid(), node, Undelivered::LeftAtDeath, Some(reason));
-    }
-    if node.header().target != owner.pid().to_bits() {
-        return;
+        return if ours {
+            owner.shared().undelivered(owner.pid(), node, Undelivered::LeftAtDeath, Some(reason));
+        } else {
+            owner.drop_stray(node);
+        };
     }
     // The process was not there any more for those who asked now, but for what was taken back it still has to act.
     match node.into_signal::<Signal>() {
+        Ok(signal) if !ours => signal::refuse(target, signal),
         Ok(signal @ (Signal::Link { .. } | Signal::Monitor { .. })) => owner.too_late(signal),
-        Ok(signal @ (Signal::Unlink { .. } | Signal::UnlinkAck { .. } | Signal::Demonitor { .. })) => {
-            owner.handle(signal);
-        }
+        Ok(
+            signal @ (Signal::Unlink { .. }
+            | Signal::UnlinkAck { .. }
+            | Signal::Demonitor { .. }
+            | Signal::Disown),
+        ) => owner.handle(signal),
         Ok(_) | Err(_) => {}
     }
 }
@@ -129,7 +140,6 @@ fn finish(owner: Owner, reason: &ExitReason) {
     if pcb.may_be_in(Table::Timers) {
         shared.timers.cancel_of(pid);
     }
-    end_orphans(owner, reason);
     if pcb.bound.get().is_some() {
         room::close(pid);
     }
@@ -141,13 +151,6 @@ fn finish(owner: Owner, reason: &ExitReason) {
     shared.process_ended();
 }
 
-/// Ends the calls that the process has dropped on its way out.
-fn end_orphans(owner: Owner, reason: &ExitReason) {
-    exit::finish_orphans(owner);
-    let orphans = owner.with_rare_if_any(|rare| std::mem::take(&mut rare.orphans));
-    orphans.into_iter().flatten().for_each(|orphan| orphan.finish(Some(reason.clone())));
-}
-
 /// Tells all who have to do with the process, and those who watch it last of all: who is told of the end finds it in no
 /// list. Nobody can be waited for: each gets a signal, and those who are gone get none.
 #[inline]
@@ -155,23 +158,25 @@ fn fire(owner: Owner, reason: &ExitReason) {
     let pid = owner.pid();
     let mut links = SmallMap::default();
     let (mut watchers, mut monitors, mut too_late) = (Vec::new(), Vec::new(), Vec::new());
-    // The program's values go before, for their destructors may send. What these ask for comes with the next round.
-    while let Some(mut extra) = owner.take_extra() {
+    let mut orphans = Vec::new();
+    let caller = if owner.bits().crash_is_callers() && !reason.is_normal() { owner.caller() } else { None };
+    loop {
+        exit::finish_orphans(owner);
+        // The program's values go before, for their destructors may send. What these ask for comes with the next round.
+        let Some(mut extra) = owner.take_extra() else { break };
         links.append(std::mem::take(&mut extra.links));
         let rare = extra.take_rare();
         drop_quietly(owner, extra);
         let Some(mut rare) = rare else { continue };
         add(&mut watchers, rare.watchers.drain());
         add(&mut too_late, std::mem::take(&mut rare.too_late));
+        add(&mut orphans, std::mem::take(&mut rare.orphans));
         for (reference, monitored) in rare.monitors.drain() {
             monitors.extend(monitored.pid.map(|target| (reference, target)));
             drop_quietly(owner, monitored.tag);
         }
         drop_quietly(owner, rare);
     }
-    // Calls of this process that stood in a tag.
-    end_orphans(owner, reason);
-    drop(owner.take_extra());
     for (reference, target) in monitors {
         let _ = signal::send(target, Signal::Demonitor { reference });
     }
@@ -180,6 +185,15 @@ fn fire(owner: Owner, reason: &ExitReason) {
             let _ = signal::send(partner, Signal::LinkExit { from: pid, reason: reason.clone() });
         }
     }
+    if let Some(caller) = caller {
+        let _ = signal::send(caller, Signal::CallersCrash { from: pid, reason: reason.clone() });
+    }
+    // A caller that is linked to the process, and does not survive that, must not see the call fail first.
+    for orphan in orphans {
+        orphan.finish(Some(reason.clone()));
+    }
+    // Left by code of the program that was woken.
+    drop(owner.take_extra());
     for (reference, watcher) in watchers {
         let _ = signal::send(watcher, Signal::Down { reference, reason: reason.clone() });
     }

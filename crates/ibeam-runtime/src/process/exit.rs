@@ -10,13 +10,14 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
+use std::task::Waker;
 
 use crate::exit_reason::{ExitReason, PanicReason};
 use crate::pid::Pid;
 use crate::process::owner;
 use crate::raw::call::{Orphan, Outcome, Replier};
 use crate::raw::catch::CatchExit;
-use crate::raw::pcb::Owner;
+use crate::raw::pcb::{Bits, Owner};
 
 thread_local! {
     /// Where the panic that unwinds this thread began.
@@ -69,14 +70,20 @@ pub(crate) fn leave_if_doomed(owner: Owner) {
 }
 
 /// Something has reached the calling process by another way than its mailbox. Has an exit signal that was sent before
-/// it ended the process? Then the poll must go no further, for nothing may overtake the signal.
+/// it ended the process? Then the poll must go no further, for nothing may overtake the signal. Nor may it, if the process
+/// waits for the end of others: see `hold.rs`.
 #[inline]
-pub(crate) fn is_doomed_before_this() -> bool {
+pub(crate) fn is_held_back(waker: &Waker) -> bool {
     let Some(owner) = Owner::current() else { return false };
     if owner.pcb().word.has_signals() {
         owner.fetch();
     }
-    owner.bits().doomed()
+    let held_back = owner.bits().has_any(Bits::HELD_BACK);
+    if held_back && !owner.pcb().is_own_waker(waker) {
+        // Polled again by whoever is in between.
+        waker.wake_by_ref();
+    }
+    held_back
 }
 
 /// How a process' future came to its end by unwinding.
@@ -117,13 +124,27 @@ pub(crate) fn abandon<R: 'static>(replier: Replier<R>) {
             if owner.pid().to_bits() == replier.target()
                 && (owner.bits().polling() || owner.bits().exiting()) =>
         {
-            owner.set_bits(|bits| bits.with_orphans(true));
-            ORPHANS.with_borrow_mut(|orphans| orphans.push(replier.into_orphan()));
+            keep_orphan(owner, replier);
         }
         _ => {
             replier.finish(Outcome::Gone(None));
         }
     }
+}
+
+/// The process that owed this reply drops it on its way out: whose end it is, is known by who drops it.
+pub(crate) fn abandon_own<R: 'static>(replier: Replier<R>) {
+    match Owner::current() {
+        Some(owner) if owner.bits().polling() || owner.bits().exiting() => keep_orphan(owner, replier),
+        _ => {
+            replier.finish(Outcome::Gone(None));
+        }
+    }
+}
+
+fn keep_orphan<R: 'static>(owner: Owner, replier: Replier<R>) {
+    owner.set_bits(|bits| bits.with_orphans(true));
+    ORPHANS.with_borrow_mut(|orphans| orphans.push(replier.into_orphan(owner.pid().to_bits())));
 }
 
 /// The call of this key, if it was dropped in this poll.

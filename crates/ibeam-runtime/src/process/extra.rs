@@ -10,6 +10,7 @@ use crate::exit_reason::ExitReason;
 use crate::nearby::Nearby;
 use crate::pid::Pid;
 use crate::process::dictionary::Dictionary;
+use crate::process::hold::Held;
 use crate::process::lineage::Lineage;
 use crate::process::links::Link;
 use crate::process::mail::Saved;
@@ -46,14 +47,16 @@ pub(crate) struct Rare {
     pub(crate) notices: u32,
     /// Receives that wait with a waker of their own: under `join!`, `FuturesUnordered` and the like.
     pub(crate) waiters: Vec<(Reference, Waker)>,
-    /// The line that this process' children share, once it has some.
-    pub(crate) children: Option<Arc<Lineage>>,
+    /// The lines that this process' children share, once it has some: those who work for nobody, those who work for it.
+    pub(crate) children: [Option<Arc<Lineage>>; 2],
     pub(crate) callers: Option<Arc<[Pid]>>,
     /// Links and monitors of those who asked for them after the end.
     pub(crate) too_late: Vec<Signal>,
     pub(crate) activity: Option<&'static str>,
     /// The span that the process runs in.
     pub(crate) span: Option<tracing::Span>,
+    /// Those whose end the process waits for.
+    pub(crate) held: Vec<Held>,
     /// Calls that the process has dropped while it was going to end: they end with it.
     pub(crate) orphans: Vec<Orphan>,
     /// Turns beyond what the block's own counter can count.
@@ -158,7 +161,10 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         match self {
             Self::One(k, _) if k != key => None,
-            Self::One(..) => self.drain().pop().map(|(_, value)| value),
+            Self::One(..) => match std::mem::take(self) {
+                Self::One(_, value) => Some(value),
+                _ => None,
+            },
             Self::Few(list) => {
                 let at = list.iter().position(|(k, _)| k == key)?;
                 Some(list.remove(at).1)

@@ -236,7 +236,7 @@ impl Owner {
             ancestors: lineage
                 .as_deref()
                 .map_or_else(Vec::new, |lineage: &Lineage| lineage.ancestors().to_vec()),
-            callers: Vec::new(),
+            callers: self.callers_in(None),
             dictionary_keys: Vec::new(),
         };
         self.with_extra_if_any(|extra| {
@@ -248,7 +248,9 @@ impl Owner {
             info.activity = rare.activity;
             info.monitors = rare.monitors.iter().map(|(_, monitored)| monitored.target.clone()).collect();
             info.monitored_by = rare.watchers.iter().map(|(_, watcher)| *watcher).collect();
-            info.callers = rare.callers.as_deref().map_or_else(Vec::new, <[Pid]>::to_vec);
+            if let Some(callers) = &rare.callers {
+                info.callers = callers.to_vec();
+            }
             info.dictionary_keys = rare.dictionary.keys();
         });
         info

@@ -141,6 +141,13 @@ pub fn trap_exit(trap: bool) -> bool {
     former
 }
 
+/// Does the calling process trap exits?
+#[doc(hidden)]
+#[must_use]
+pub fn traps_exits() -> bool {
+    Owner::current().is_some_and(|owner| owner.bits().trap_exit())
+}
+
 /// Sends `pid` an exit signal. Nothing happens if there is no such process.
 ///
 /// | reason | the receiver |

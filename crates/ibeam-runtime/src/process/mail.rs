@@ -19,10 +19,11 @@
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
+use crate::exit_reason::ExitReason;
+use crate::pid::Pid;
 use crate::process::Overflow;
-use crate::process::monitors::Down;
 use crate::process::room;
-use crate::process::signal::Signal;
+use crate::process::signal::{Signal, refuse};
 use crate::raw::mailbox::Single;
 use crate::raw::node::{Chain, Kind, OwnedNode};
 use crate::raw::pcb::{Bits, Owner};
@@ -127,10 +128,12 @@ impl Owner {
         let mut dropped = Vec::new();
         while let Some(mut node) = chain.pop() {
             if node.kind() == Kind::Signal {
-                if node.header().target == self.pid().to_bits()
-                    && let Ok(signal) = node.into_signal::<Signal>()
-                {
-                    self.handle(signal);
+                let target = Pid::from_bits(node.header().target);
+                match node.into_signal::<Signal>() {
+                    Ok(signal) if target == self.pid() => self.handle(signal),
+                    // Sent to a former process of this slot.
+                    Ok(signal) => refuse(target, signal),
+                    Err(_) => {}
                 }
                 continue;
             }
@@ -225,9 +228,8 @@ impl Owner {
             if node.header().target == self.pid().to_bits() {
                 return Some((cells.fetched.get() - u64::from(left) - 1, node));
             }
-            // Sent to a former process of this slot.
             self.left(&node);
-            self.drop_undelivered(node, Undelivered::NoProc);
+            self.drop_stray(node);
         }
     }
 
@@ -282,11 +284,18 @@ impl Owner {
         if self.charge() { Ok(self.pop()) } else { Err(Spent) }
     }
 
-    /// This one was sent to a former process of this slot.
     #[cold]
     fn pop_after_stray(self, stray: OwnedNode) -> Result<Option<OwnedNode>, Spent> {
-        self.drop_undelivered(stray, Undelivered::NoProc);
+        self.drop_stray(stray);
         self.pop_charged_slowly()
+    }
+
+    /// Drops a message that was sent to a former process of this slot: between the look-up and the push the slot has changed hands.
+    /// A call ends as that of any process that is not there.
+    #[cold]
+    pub(crate) fn drop_stray(self, node: OwnedNode) {
+        let former = Pid::from_bits(node.header().target);
+        self.shared().undelivered(former, node, Undelivered::NoProc, Some(&ExitReason::NoProc));
     }
 
     fn take_saved(self, from: u64) -> Option<(u64, OwnedNode)> {
@@ -461,18 +470,14 @@ impl Owner {
         .unwrap_or(0)
     }
 
-    /// Removes the notice of a monitor that has fired.
-    pub(crate) fn remove_down(self, reference: Reference) {
-        let mut cursor = 0;
-        let mut found = false;
+    /// Removes the first message of this type that fits, from this number on. `false`: there is none.
+    pub(crate) fn remove_message<T: Send + 'static>(self, mut from: u64, is_it: impl Fn(&T) -> bool) -> bool {
         let budget = self.cells().budget.replace(u32::MAX);
-        let _ = self.scan(&mut cursor, |node| {
-            node.offer(|down: Down| {
-                found = down.monitor == reference;
-                if found { Ok(()) } else { Err(down) }
-            })
+        let removed = self.scan(&mut from, |node| {
+            node.offer(|message: T| if is_it(&message) { Ok(()) } else { Err(message) })
         });
         self.cells().budget.set(budget);
+        removed.is_ok()
     }
 
     pub(crate) fn drop_undelivered(self, node: OwnedNode, why: Undelivered) {

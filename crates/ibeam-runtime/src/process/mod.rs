@@ -8,7 +8,8 @@
 //! | how does it get out: `recv`, `receive!`, skipped messages? | `mail.rs`, `receive.rs` |
 //! | what do the signals between processes do? | `signal.rs`, `links.rs`, `monitors.rs` |
 //! | how does a process end? | `exit.rs`, `death.rs` |
-//! | calls | `call.rs` |
+//! | how does a destructor wait for others? | `hold.rs` |
+//! | calls; a process that is there for one answer | `call.rs`, `answer.rs` |
 //! | names, names of others' registries | `names.rs`, `via.rs` |
 //! | tables that keep something for processes | `keepers.rs` |
 //! | local values, inspection | `dictionary.rs`, `info.rs` |
@@ -18,11 +19,13 @@
 //! the name of what was called and what to do instead. [`Pid::send`](crate::Pid::send), [`spawn`], [`exit_signal`],
 //! [`kill`], [`whereis`], [`info`], calls and timers work from any thread.
 
+mod answer;
 mod call;
 mod death;
 mod dictionary;
 pub(crate) mod exit;
 pub(crate) mod extra;
+mod hold;
 mod info;
 pub(crate) mod keepers;
 pub(crate) mod lineage;
@@ -42,27 +45,33 @@ mod via;
 
 use std::fmt;
 
+#[doc(hidden)]
+pub use answer::{Answer, answering};
 pub use call::{Call, CallError, CallFrom};
 pub use dictionary::{Key, get, get_or, keys, put, take};
 pub use exit::exit;
-pub(crate) use exit::{abandon, install_panic_hook, unwound_message as exit_message};
+pub(crate) use exit::{abandon, abandon_own, install_panic_hook, unwound_message as exit_message};
 #[doc(hidden)]
 pub use exit::{catch_exit, catch_failure, dropped_callers};
+#[doc(hidden)]
+pub use hold::{Whom, disown, hold_until};
 pub use info::{Activity, ProcessInfo, Status, info, label, list, parent, set_activity, set_label};
 pub use lineage::{Ancestor, ancestors, callers};
-pub use links::{Exit, exit_signal, kill, link, trap_exit, unlink};
+pub use links::{Exit, exit_signal, kill, link, trap_exit, traps_exits, unlink};
 pub use monitors::{
     Alias, AliasMode, Down, Monitor, MonitorBuilder, TaggedDown, Target, alias, demonitor, demonitor_flush,
     make_ref, monitor, monitor_builder, unalias,
 };
-pub use names::{Name, NameError, name, register, registered, unregister, whereis};
+pub use names::{Name, NameError, name, name_of, register, registered, unregister, whereis};
+#[doc(hidden)]
+pub use receive::flush_message;
 pub use receive::{Candidate, Receive, ReceiveAfter, Recv, hibernate, receive_with, recv, try_recv};
 pub use send::{Destination, SendError, SendWait, TrySendError};
 pub use spawn::{Spawn, SpawnError, builder, spawn, spawn_link, spawn_monitor};
 pub use termination::Termination;
 pub use timers::{
-    Interval, Sleep, Timer, TimerFired, YieldNow, apply_after, apply_interval, exit_after, kill_after,
-    measure, now, send_after, send_at, send_interval, sleep, sleep_until, start_timer, yield_now,
+    Interval, Sleep, Timer, TimerFired, YieldNow, apply_after, apply_interval, deadline_after, exit_after,
+    kill_after, measure, now, send_after, send_at, send_interval, sleep, sleep_until, start_timer, yield_now,
 };
 pub use via::{KeyTaken, NameRegistry, Via};
 

@@ -323,7 +323,7 @@ pub fn demonitor_flush(monitor: Reference) -> bool {
     let owner = owner("demonitor_flush");
     let ended = owner.demonitor(monitor);
     if !ended {
-        owner.remove_down(monitor);
+        owner.remove_message(0, |down: &Down| down.monitor == monitor);
     }
     ended
 }

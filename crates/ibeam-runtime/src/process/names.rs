@@ -321,6 +321,25 @@ pub fn whereis(name: impl AsRef<str>) -> Option<Pid> {
     runtime::with_current(|shared| shared.names.whereis(name.as_ref()))
 }
 
+/// The name of that process in the current runtime, if it has one.
+///
+/// ```
+/// use ibeam_runtime::{Runtime, process};
+///
+/// Runtime::new().block_on(async {
+///     let cache = process::builder().name("cache").spawn(std::future::pending::<()>());
+///     assert_eq!(process::name_of(cache).unwrap(), "cache");
+///     assert_eq!(process::name_of(process::self_pid()), None);
+/// });
+/// ```
+///
+/// # Erlang/OTP
+/// `process_info(Pid, registered_name)`.
+#[must_use]
+pub fn name_of(pid: Pid) -> Option<Name> {
+    runtime::with_current(|shared| shared.names.name_of(pid))
+}
+
 /// All registered names of the current runtime, sorted.
 ///
 /// # Erlang/OTP

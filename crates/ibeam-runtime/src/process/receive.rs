@@ -50,6 +50,15 @@ pub fn try_recv() -> Option<Message> {
     owner.pop().map(Message::new)
 }
 
+/// Takes the first message of type `T` that fits out of the mailbox, and drops it, if it came after the reference was made: for
+/// what nobody waits for any more. Does nothing outside of a process, or in one that is about to end.
+pub fn flush_message<T: Send + 'static>(since: Reference, is_it: impl Fn(&T) -> bool) {
+    let Some(owner) = Owner::current() else { return };
+    if !owner.bits().exiting() {
+        owner.remove_message(owner.sequence_since(since), is_it);
+    }
+}
+
 /// The future of [`recv`].
 #[derive(Debug)]
 #[must_use = "nothing is received until it is awaited"]
@@ -96,7 +105,7 @@ fn yield_turn<T>(owner: Owner, cx: &Context<'_>) -> Poll<T> {
 /// a loop that never waits could not be ended.
 pub(crate) fn may_go_on(cx: &Context<'_>) -> Poll<()> {
     let Some(owner) = Owner::current() else { return Poll::Ready(()) };
-    if exit::is_doomed_before_this() {
+    if exit::is_held_back(cx.waker()) {
         return Poll::Pending;
     }
     if owner.charge() { Poll::Ready(()) } else { yield_turn(owner, cx) }

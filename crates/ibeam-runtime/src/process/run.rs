@@ -64,6 +64,11 @@ fn unusual_turn(owner: Owner, due: Due) -> Next {
         }
     }
     let bits = owner.bits();
+    if bits.held() && !owner.may_be_polled() {
+        // Once they are gone, whatever wakes it.
+        owner.set_bits(|bits| bits.with_poll_due(true));
+        return park_held(owner);
+    }
     if bits.has_waiters() && (cells.mail_len.get() > 0 || bits.skipped() || pcb.word.has_mail()) {
         owner.wake_waiters();
         // Their wake-ups are for the poll that comes now.
@@ -97,6 +102,15 @@ fn unwound(owner: Owner, payload: Box<dyn Any + Send>) -> Next {
     match exit::unwound(payload) {
         Unwound::Itself(reason) => death::begin(owner, reason),
         Unwound::BySignal => death::begin_by_signal(owner),
+    }
+}
+
+/// The process waits for the end of others, and for no message.
+fn park_held(owner: Owner) -> Next {
+    match owner.pcb().word.park(false) {
+        Park::Parked => Next::Done,
+        Park::Woken => Next::Again(Place::Back),
+        Park::Mail => Next::Again(Place::Next),
     }
 }
 

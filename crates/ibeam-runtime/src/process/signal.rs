@@ -43,6 +43,13 @@ pub(crate) enum Signal {
         from: Option<Pid>,
         reason: ExitReason,
     },
+    /// A process whose crash is its caller's, who gets this, has crashed.
+    CallersCrash {
+        from: Pid,
+        reason: ExitReason,
+    },
+    /// A crash is not the caller's any more.
+    Disown,
     Monitor {
         reference: Reference,
         watcher: Pid,
@@ -67,11 +74,13 @@ pub(crate) fn send(to: Pid, signal: Signal) -> Result<(), Signal> {
         .map_err(|node| node.into_signal().unwrap_or_else(|_| unreachable!("the node that was pushed")))
 }
 
-/// Tells the sender of a link or monitor that there is no such process.
+/// Tells who sent a signal, and waits for an answer, that there is no such process: it came after the end, or even to the next
+/// process of the slot.
 pub(crate) fn refuse(pid: Pid, signal: Signal) {
     // Whoever is told may be gone too.
     let _ = match signal {
         Signal::Link { from } => send(from, Signal::LinkExit { from: pid, reason: ExitReason::NoProc }),
+        Signal::Unlink { from, id } => send(from, Signal::UnlinkAck { from: pid, id }),
         Signal::Monitor { reference, watcher } => {
             send(watcher, Signal::Down { reference, reason: ExitReason::NoProc })
         }
@@ -154,6 +163,13 @@ impl Owner {
                 // A signal from outside of processes has no sender; the receiver stands for it in the message.
                 self.apply(effect, from.unwrap_or(me), reason);
             }
+            Signal::CallersCrash { from, reason } => {
+                // One that trapped exits would be told what it is told anyhow; one that has stopped it does not care.
+                if !self.bits().trap_exit() && !self.is_held_by(from) {
+                    self.doom(reason);
+                }
+            }
+            Signal::Disown => self.set_bits(|bits| bits.with_crash_is_callers(false)),
             Signal::Monitor { reference, watcher } => {
                 self.with_rare(|rare| rare.watchers.insert(reference, watcher));
             }
@@ -205,8 +221,79 @@ impl Owner {
 
 #[cfg(test)]
 mod tests {
-    use super::{ExitEffect, exit_effect, link_exit_effect};
-    use crate::exit_reason::ExitReason::{Kill, Killed, Normal, Shutdown};
+    use super::{ExitEffect, Signal, exit_effect, link_exit_effect};
+    use crate::exit_reason::ExitReason::{self, Kill, Killed, NoProc, Normal, Shutdown};
+    use crate::pid::Pid;
+    use crate::process::links::{Exit, Link};
+    use crate::process::monitors::{Down, Monitored, Target};
+    use crate::process::{self, owner};
+    use crate::raw::call::{self, Outcome};
+    use crate::raw::mailbox::Push;
+    use crate::raw::node::{NoMeta, OwnedNode};
+    use crate::raw::slab;
+    use crate::reference::Reference;
+    use crate::sim::Simulation;
+
+    /// Puts into the mailbox of `next` what was sent to `former`: as a sender does who has looked up the slot before it changed hands.
+    fn misdirect(former: Pid, next: Pid, signals: impl IntoIterator<Item = Signal>) -> call::Waiting<u64> {
+        let pcb = slab::lookup(next).expect("the next process lives");
+        for signal in signals {
+            pcb.push(OwnedNode::signal(former.to_bits(), signal), Push::Signal)
+                .ok()
+                .expect("an open mailbox");
+        }
+        let waker = std::task::Waker::noop().clone();
+        let (node, waiting) = call::call::<u64, u64, NoMeta>(former.to_bits(), 1, waker);
+        pcb.push(node, Push::Message).ok().expect("an open mailbox");
+        waiting
+    }
+
+    /// Links, monitors, unlinks and calls that come to the next process of a slot are answered, as the former would have been: the next
+    /// one may take them out of its mailbox, or end with them.
+    #[test]
+    fn who_asks_a_process_whose_slot_has_changed_hands_is_told() {
+        for ends_with_them in [false, true] {
+            Simulation::new(1).run(async move {
+                process::trap_exit(true);
+                let me = process::self_pid();
+                let former = process::spawn(async {});
+                process::sleep(std::time::Duration::from_millis(1)).await;
+                let next = process::spawn(async move { while !process::recv().await.is::<()>() {} });
+                assert_eq!((next.index(), next == former), (former.index(), false), "the same slot");
+                if !ends_with_them {
+                    process::sleep(std::time::Duration::from_millis(1)).await;
+                }
+                let (monitor, id) = (Reference::unique(), Reference::unique());
+                let unlinked = Pid::from_parts(former.index(), former.generation() + 1_000);
+                owner("test").with_extra(|extra| {
+                    extra.links.insert(former, Link::ACTIVE);
+                    extra.links.insert(unlinked, Link::unlinking(id));
+                });
+                owner("test").with_rare(|rare| {
+                    let monitored = Monitored { target: Target::Pid(former), pid: Some(former), tag: None };
+                    rare.monitors.insert(monitor, monitored);
+                });
+                let asked = [Signal::Link { from: me }, Signal::Monitor { reference: monitor, watcher: me }];
+                let waiting = misdirect(former, next, asked);
+                misdirect(unlinked, next, [Signal::Unlink { from: me, id }]);
+                if ends_with_them {
+                    process::kill(next);
+                } else {
+                    next.send(());
+                }
+                process::sleep(std::time::Duration::from_millis(1)).await;
+
+                let exit = process::recv().await.downcast::<Exit>().expect("the link's");
+                assert_eq!(exit, Exit { pid: former, reason: NoProc });
+                let down = process::recv().await.downcast::<Down>().expect("the monitor's");
+                assert_eq!((down.monitor, down.reason), (monitor, NoProc));
+                assert!(process::try_recv().is_none());
+                assert!(matches!(waiting.take(), Outcome::Gone(Some(ExitReason::NoProc))));
+                let info = process::info(me).await.expect("this process");
+                assert_eq!((info.links, info.monitors), (vec![], vec![]));
+            });
+        }
+    }
 
     #[test]
     fn exit_signals_do_what_the_table_says() {

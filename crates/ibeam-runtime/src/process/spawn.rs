@@ -10,11 +10,12 @@ use crate::driver::Place;
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::extra::Extra;
-use crate::process::lineage::Lineage;
+use crate::process::lineage::{Lineage, OnBehalf};
 use crate::process::links::Link;
 use crate::process::monitors::Down;
 use crate::process::monitors::{AliasMode, Monitor, Monitored, Target, tagged};
 use crate::process::names::{Name, NameError, register_in};
+use crate::process::signal::{self, Signal};
 use crate::process::{Overflow, Priority, Termination, owner};
 use crate::raw::future::FutureBox;
 use crate::raw::node::OwnedNode;
@@ -111,11 +112,14 @@ pub fn builder() -> Spawn {
 pub struct Spawn {
     name: Option<Name>,
     link: bool,
+    partner: Option<Pid>,
     alias: Option<AliasMode>,
     tag: Option<Tag>,
     priority: Priority,
     mailbox: Option<(u32, Overflow)>,
     trap_exit: bool,
+    on_behalf: OnBehalf,
+    crash_is_callers: bool,
     extra: Option<Box<Extra>>,
     runtime: Option<Arc<Shared>>,
     span: Option<tracing::Span>,
@@ -165,6 +169,27 @@ impl Spawn {
         self
     }
 
+    /// Links it to this process, from its first moment on, whether or not it is linked to the calling one too. If there is no such
+    /// process it gets an exit signal with [`ExitReason::NoProc`], as from [`link`](crate::process::link).
+    ///
+    /// ```
+    /// use ibeam_runtime::{Runtime, process};
+    ///
+    /// Runtime::new().block_on(async {
+    ///     let partner = process::spawn(std::future::pending::<()>());
+    ///     let pid = process::builder().link_to(partner).spawn(std::future::pending::<()>());
+    ///     assert_eq!(process::info(pid).await.unwrap().links, [partner]);
+    ///     assert_eq!(process::info(partner).await.unwrap().links, [pid]);
+    /// });
+    /// ```
+    ///
+    /// # Erlang/OTP
+    /// What a process that begins with `link/1` does, which others can see without the link.
+    pub fn link_to(mut self, partner: Pid) -> Self {
+        self.partner = Some(partner);
+        self
+    }
+
     /// Makes the monitor of [`spawn_monitor`](Self::spawn_monitor) an alias too.
     pub fn monitor_alias(mut self, mode: AliasMode) -> Self {
         self.alias = Some(mode);
@@ -198,6 +223,25 @@ impl Spawn {
     /// The processes on whose behalf it works, nearest first.
     pub fn callers(mut self, callers: impl Into<Arc<[Pid]>>) -> Self {
         self.extra().rare().callers = Some(callers.into());
+        self
+    }
+
+    /// It works on behalf of the process that spawns it, and of those that one works for: they are its
+    /// [callers](crate::process::callers), unless others are [given](Self::callers).
+    ///
+    /// # Erlang/OTP
+    /// What Elixir's tasks are started with in `$callers`.
+    pub fn on_behalf(mut self) -> Self {
+        self.on_behalf = OnBehalf::Parent;
+        self
+    }
+
+    /// If it ends otherwise than normally, its first caller ends too, unless that traps exits: half of a link, which leaves no
+    /// [`Exit`](crate::Exit) message and no entry in a table. Until it is
+    /// [disowned](crate::process::disown).
+    #[doc(hidden)]
+    pub fn crash_is_callers(mut self) -> Self {
+        self.crash_is_callers = true;
         self
     }
 
@@ -335,12 +379,16 @@ impl Spawn {
                 self.extra().rare().watchers.insert(reference, me);
             }
         }
+        if let Some(partner) = self.partner {
+            self.extra().links.insert(partner, Link::ACTIVE);
+        }
         let birth = Birth {
-            lineage: parent.map(Owner::lineage_for_children),
+            lineage: parent.map(|parent| parent.lineage_for_children(self.on_behalf)),
             extra: self.extra,
             bound: self.mailbox,
             priority: self.priority,
             trap_exit: self.trap_exit,
+            crash_is_callers: self.crash_is_callers,
         };
         let newborn = unborn.begin(runtime, future, birth);
         if let Some(name) = self.name
@@ -369,8 +417,20 @@ impl Spawn {
                 }
             });
         }
+        if let Some(partner) = self.partner {
+            link_partner(pid, partner);
+        }
         newborn.schedule(Place::Back);
         Ok(pid)
+    }
+}
+
+/// The other side of the link of a process that has not begun to run.
+#[cold]
+fn link_partner(pid: Pid, partner: Pid) {
+    if signal::send(partner, Signal::Link { from: pid }).is_err() {
+        // It is there, and has not ended.
+        let _ = signal::send(pid, Signal::LinkExit { from: partner, reason: ExitReason::NoProc });
     }
 }
 
@@ -400,6 +460,7 @@ impl Later {
             bound: None,
             priority: Priority::Normal,
             trap_exit: false,
+            crash_is_callers: false,
         };
         unborn.begin(RuntimePtr::of(shared), self.future, birth).schedule(Place::Back);
         Ok(())

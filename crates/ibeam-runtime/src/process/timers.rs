@@ -19,7 +19,7 @@ use crate::reference::Reference;
 use crate::runtime::{self, Shared};
 use crate::time::Instant;
 use crate::timeout::Timeout;
-use crate::timer::alarm::Alarm;
+use crate::timer::alarm::{Alarm, COARSE};
 use crate::timer::entry::Entry;
 use crate::timer::wheel::Key;
 
@@ -161,6 +161,17 @@ fn arm_message<M: Send + 'static>(
 fn arm(shared: Arc<Shared>, owner: Option<Pid>, entry: Entry, at: Instant, reference: Reference) -> Timer {
     let key = shared.timers.arm(&shared, owner, entry, at);
     Timer { shared, key, at, reference }
+}
+
+/// When `duration` will be over: for long ones by the coarse clock, as calls count their timeouts.
+#[doc(hidden)]
+#[must_use]
+pub fn deadline_after(duration: Duration) -> Instant {
+    let coarse = duration >= COARSE;
+    match Owner::current() {
+        Some(owner) if coarse => owner.shared().now_coarse() + duration,
+        _ => now() + duration,
+    }
 }
 
 /// Waits for `duration`, never less. Works in processes and elsewhere.

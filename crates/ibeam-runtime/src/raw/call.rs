@@ -29,7 +29,7 @@ use std::task::{Poll, RawWakerVTable, Waker};
 
 use crate::exit_reason::ExitReason;
 use crate::raw::memory;
-use crate::raw::node::{Header, Kind, Meta, NodeType, OwnedNode};
+use crate::raw::node::{Header, Kind, Meta, NoMeta, NodeType, OwnedNode};
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::atomic::{AtomicPtr, AtomicU32};
@@ -235,13 +235,14 @@ impl<P> Replier<P> {
         }
     }
 
-    /// Puts the right to finish into a plain node pointer, to be finished later.
-    pub(crate) fn into_orphan(self) -> Orphan
+    /// Puts the right to finish into a plain node pointer, to be finished later. `target`: the bits of the pid with whose
+    /// end it ends.
+    pub(crate) fn into_orphan(self, target: u64) -> Orphan
     where
         P: 'static,
     {
         let finish = |node, reason| Self { node, _reply: PhantomData }.finish(Outcome::Gone(reason));
-        Orphan { node: self.node, reply: TypeId::of::<P>(), finish }
+        Orphan { node: self.node, target, reply: TypeId::of::<P>(), finish }
     }
 
     /// Tells calls apart, while they are not finished.
@@ -253,6 +254,7 @@ impl<P> Replier<P> {
 /// The server's side of a call whose reply will never come, with its type forgotten.
 pub(crate) struct Orphan {
     node: NonNull<CallHead>,
+    target: u64,
     reply: TypeId,
     finish: fn(NonNull<CallHead>, Option<ExitReason>) -> bool,
 }
@@ -272,8 +274,7 @@ impl Orphan {
 
     /// The bits of the pid that was called.
     pub(crate) fn target(&self) -> u64 {
-        // SAFETY: the node lives until we finish.
-        unsafe { self.node.as_ref() }.header.target
+        self.target
     }
 
     /// The process that waits, if one does, with a waker of its own.
@@ -325,6 +326,14 @@ pub(crate) fn call<Q: Send + 'static, P: Send + 'static, X: Meta>(
     (unsafe { OwnedNode::from_raw(node.cast()) }, Waiting { node: node.cast(), _reply: PhantomData })
 }
 
+/// A call that goes through no mailbox: both sides are made at once, and whoever gets the replier knows what to do.
+#[inline]
+pub(crate) fn open<P: Send + 'static>(waker: Waker) -> (Replier<P>, Waiting<P>) {
+    let (node, waiting) = call::<(), P, NoMeta>(0, (), waker);
+    // The slot holds a request of no size, which is as good as an empty one.
+    (Replier { node: node.into_raw().cast(), _reply: PhantomData }, waiting)
+}
+
 /// Takes the request out of a call node of these types, most likely one with the attachment `X`.
 #[inline]
 pub(crate) fn take_call<Q: Send + 'static, P: Send + 'static, X: Meta>(
@@ -355,6 +364,13 @@ impl<P> Waiting<P> {
         let same = ptr::eq(head.waker_data.load(Relaxed), waker.data().cast_mut())
             && ptr::eq(head.waker_vtable.load(Relaxed), ptr::from_ref(waker.vtable()).cast_mut());
         if same { Poll::Pending } else { self.change_waker(state, waker) }
+    }
+
+    /// Is the outcome there?
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        // SAFETY: the node lives until our side is done with it.
+        unsafe { self.node.as_ref() }.state.load(Acquire) & (REPLIED | SERVER_GONE) != 0
     }
 
     #[cold]

@@ -141,9 +141,11 @@ impl Bits {
     const OF_LAST_POLL: Self =
         Self(0).with_interested(true).with_yielded(true).with_poll_due(true).with_skipped(true);
     /// What a turn has to look at before it polls.
-    pub(crate) const BEFORE_POLL: Self = Self(0).with_exiting(true).with_waiters(true);
+    pub(crate) const BEFORE_POLL: Self = Self(0).with_exiting(true).with_waiters(true).with_held(true);
     /// What a turn has to look at after a poll that did not end the process.
     pub(crate) const AFTER_POLL: Self = Self(0).with_doomed(true).with_orphans(true);
+    /// What lets a poll go no further.
+    pub(crate) const HELD_BACK: Self = Self(0).with_doomed(true).with_held(true);
     /// A message is waited for.
     pub(crate) const WAITING: Self = Self(0).with_interested(true).with_waiters(true);
     /// What makes the next message another one than the first of the inbox.
@@ -187,6 +189,10 @@ bits! {
     hibernating, with_hibernating = 8;
     /// A receive has skipped a new message after others had begun to wait: the next turn polls, for it may be theirs.
     skipped, with_skipped = 12;
+    /// The process waits for the end of others, which stand in the extra box, and is not polled before.
+    held, with_held = 13;
+    /// If it ends otherwise than normally, the first of its callers is told, as by a link.
+    crash_is_callers, with_crash_is_callers = 14;
 }
 
 // SAFETY: the owner's part is touched by one thread at a time (invariant 2), whose hand-over goes through the mailbox
@@ -333,6 +339,7 @@ pub(crate) struct Birth {
     pub(crate) bound: Option<(u32, Overflow)>,
     pub(crate) priority: Priority,
     pub(crate) trap_exit: bool,
+    pub(crate) crash_is_callers: bool,
 }
 
 /// A slot that is about to get its process: nobody else knows it yet.
@@ -369,7 +376,12 @@ impl Unborn {
         cells.fetched.set(0);
         cells.mail_len.set(0);
         cells.turns.set(0);
-        cells.bits.set(Bits::default().with_poll_due(true).with_trap_exit(birth.trap_exit));
+        cells.bits.set(
+            Bits::default()
+                .with_poll_due(true)
+                .with_trap_exit(birth.trap_exit)
+                .with_crash_is_callers(birth.crash_is_callers),
+        );
         pcb.life.begin(pid, &pcb.word);
         Newborn(pcb)
     }

@@ -3,6 +3,7 @@
 //! In a process, with the process' own waker and no other alarm set, it is a lazy deadline: two words in the block. Under
 //! `join!` and the like, beside another alarm, or outside of processes, it is an entry of its own in the wheel.
 
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,10 +17,11 @@ use crate::timer::wheel::Key;
 
 /// From here on a time limit is taken from the coarse clock, which is a fifth of the price: it may then be late by one
 /// tick of the kernel (4 ms), which nobody notices in half a second. Never early.
-const COARSE: Duration = Duration::from_millis(500);
+pub(crate) const COARSE: Duration = Duration::from_millis(500);
 
 /// See the module. Begins with its first poll.
-pub(crate) struct Alarm {
+#[must_use = "it rings only where it is polled"]
+pub struct Alarm {
     when: When,
     state: State,
 }
@@ -45,7 +47,9 @@ struct Entry {
 }
 
 impl Alarm {
-    pub(crate) fn new(timeout: Timeout) -> Self {
+    /// For this long.
+    #[inline]
+    pub fn new(timeout: Timeout) -> Self {
         Self { when: When::After(timeout), state: State::Unset }
     }
 
@@ -59,13 +63,15 @@ impl Alarm {
         self.when = When::After(timeout);
     }
 
-    pub(crate) fn until(at: Instant) -> Self {
+    /// Until then.
+    #[inline]
+    pub fn until(at: Instant) -> Self {
         Self { when: When::At(at), state: State::Unset }
     }
 
     /// Ready when the time has come, and from then on.
     #[inline(always)]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let When::After(Timeout::Infinity) = self.when {
             return Poll::Pending;
         }
@@ -118,6 +124,7 @@ impl Alarm {
             When::After(Timeout::Infinity) => return Poll::Pending,
             When::After(Timeout::After(Duration::ZERO)) => return self.ring(),
             When::After(Timeout::After(after)) => now(after >= COARSE) + after,
+            When::At(at) if at >= now(true) + COARSE => at,
             When::At(at) if at <= now(false) => return self.ring(),
             When::At(at) => at,
         };
@@ -144,7 +151,8 @@ impl Alarm {
     }
 
     /// The time limit it was made with.
-    pub(crate) fn after(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn after(&self) -> Option<Duration> {
         match self.when {
             When::After(Timeout::After(after)) => Some(after),
             When::After(Timeout::Infinity) | When::At(_) => None,
@@ -175,6 +183,12 @@ impl Alarm {
             }
             State::Unset | State::Rang => {}
         }
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alarm").field("after", &self.after()).finish_non_exhaustive()
     }
 }
 

@@ -14,6 +14,7 @@ use ibeam_runtime::__private::Nearby;
 use ibeam_runtime::{ExitReason, Pid};
 use indexmap::{IndexMap, IndexSet};
 
+use crate::supervisor::child_report::Reported;
 use crate::supervisor::{Backoff, ChildCounts, Kind, Restart, Shutdown};
 
 /// Iterates in the order of starts, until a child goes: then the newest takes its place.
@@ -55,12 +56,19 @@ pub(super) enum State {
 /// What a child specification says of a child, apart from how it is started.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    pub(super) restart: Restart,
-    pub(super) shutdown: Shutdown,
-    pub(super) kind: Kind,
+    pub(crate) restart: Restart,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) kind: Kind,
     /// `None` if that is not known.
-    pub(super) implemented_by: Option<&'static str>,
-    pub(super) backoff: Option<Arc<Backoff>>,
+    pub(crate) implemented_by: Option<&'static str>,
+    pub(crate) backoff: Option<Arc<Backoff>>,
+}
+
+impl From<&Terms> for Reported<'_> {
+    fn from(terms: &Terms) -> Self {
+        let Terms { restart, shutdown, kind, implemented_by: module, .. } = *terms;
+        Self { id: None, significant: None, restart, shutdown, kind, module }
+    }
 }
 
 /// A child was stopped, and ended with `reason`: is that how it was to end? If not, it is reported.
@@ -172,6 +180,12 @@ impl<K> Children<K> {
     /// The type that implements the child.
     pub(super) fn implemented_by(&self, child: &Child<K>) -> Option<&'static str> {
         self.types.get_index(child.implemented_by as usize).copied().flatten()
+    }
+
+    /// What is said about the child.
+    pub(super) fn reported(&self, child: &Child<K>) -> Reported<'static> {
+        let (restart, shutdown, kind) = (child.restart, child.shutdown(), child.kind);
+        Reported { id: None, significant: None, restart, shutdown, kind, module: self.implemented_by(child) }
     }
 
     fn count(&mut self, child: &Child<K>, by: usize) {

@@ -150,7 +150,7 @@ impl DynamicSupervisorRef<AnyChild> {
     ) -> Result<C::Started, DynamicStartError> {
         let spec = child.into_child_spec();
         check(&spec.settings, Some(AutoShutdown::Never)).map_err(DynamicStartError::Spec)?;
-        C::started(self.start(StartChild(spec)).await?)
+        C::started(self.start(spec).await?)
     }
 }
 
@@ -175,11 +175,16 @@ impl<A: Clone + Send + Sync + 'static, C: DynamicChild> DynamicSupervisorRef<Tem
     /// # Erlang/OTP
     /// `supervisor:start_child/2` with extra arguments.
     pub async fn start_child(&self, args: A) -> Result<C::Started, DynamicStartError> {
-        C::started(self.start(StartChild(args)).await?)
+        C::started(self.start(args).await?)
     }
 }
 
 impl<R: Recipe> DynamicSupervisorRef<R> {
+    /// The dynamic supervisor with this name, whatever its children are started from.
+    pub(crate) fn by_name(name: impl Into<Name>) -> Self {
+        Self { server: ServerRef::named(name) }
+    }
+
     pub(super) fn new(server: ServerRef<Supervising<R>>) -> Self {
         Self { server }
     }
@@ -188,7 +193,7 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
         Self { server: ServerRef::via(registry, key) }
     }
 
-    pub(super) fn with_pid(pid: Pid) -> Self {
+    pub(crate) fn with_pid(pid: Pid) -> Self {
         Self { server: ServerRef::of(pid) }
     }
 
@@ -198,8 +203,8 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
         self.server.pid()
     }
 
-    async fn start(&self, child: StartChild<R>) -> Result<StartedChild, DynamicStartError> {
-        let started = self.server.call(child).timeout(Timeout::Infinity).await;
+    pub(crate) async fn start(&self, args: R::Args) -> Result<StartedChild, DynamicStartError> {
+        let started = self.server.call(StartChild(args)).timeout(Timeout::Infinity).await;
         started.unwrap_or_else(|error| Err(DynamicStartError::Call(error)))
     }
 
@@ -273,5 +278,11 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
         timeout: impl Into<Timeout> + Send,
     ) -> Result<(), CallError> {
         self.server.stop(reason, timeout).await
+    }
+}
+
+impl<R: Recipe> From<&DynamicSupervisorRef<R>> for Destination {
+    fn from(supervisor: &DynamicSupervisorRef<R>) -> Self {
+        Self::from(&supervisor.server)
     }
 }

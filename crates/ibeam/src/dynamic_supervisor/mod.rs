@@ -93,11 +93,12 @@ mod children;
 mod deadlines;
 mod dynamic_ref;
 mod recipe;
-mod report;
 mod server;
 mod start;
 
+pub(crate) use children::Terms;
 pub use dynamic_ref::{DynamicChildError, DynamicChildInfo, DynamicStartError, DynamicSupervisorRef};
+pub(crate) use recipe::sealed;
 pub use recipe::{AnyChild, DynamicChild, Recipe, Template};
 pub(crate) use start::id_of;
 pub use start::{DynamicInit, DynamicSettings, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};

@@ -92,7 +92,7 @@ pub trait Recipe: sealed::Recipe {}
 impl Recipe for AnyChild {}
 impl<A: Clone + Send + Sync + 'static, C: DynamicChild> Recipe for Template<A, C> {}
 
-pub(super) mod sealed {
+pub(crate) mod sealed {
     use super::{StartFuture, Terms};
 
     pub trait Recipe: Clone + Send + Sync + 'static {

@@ -8,6 +8,7 @@
 //! 3. Nothing here looks through the mailbox, or through all children, for the sake of one child.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,14 +22,14 @@ use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Instant, Message, Pid, Tar
 use super::children::{Child, Children, State, ended_as_asked};
 use super::deadlines::{Deadlines, What};
 use super::recipe::{again, begin};
-use super::report::{self, Progress};
 use super::start::Flags;
 use super::{DynamicChildError, DynamicChildInfo, DynamicStartError, Recipe};
 use crate::__private::{handle_call, take_call};
 use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError, other};
 use crate::supervisor::child_exit::{AfterExit, after_exit, is_reported};
-use crate::supervisor::child_report::ErrorContext;
+use crate::supervisor::child_report::{self as report, ErrorContext, Progress};
 use crate::supervisor::intensity::Intensity;
+use crate::supervisor::tree::{Below, ListChildren, TreeNode};
 use crate::supervisor::{Backoff, ChildCounts, Shutdown, StartedChild};
 
 /// How long a child that was asked to stop is given before it is monitored, in case that it has removed its link.
@@ -185,7 +186,7 @@ impl<R: Recipe> Supervising<R> {
         };
         let message = match message.take_call::<WhichChildren, Vec<DynamicChildInfo>>() {
             Ok((WhichChildren, from)) => {
-                from.reply(self.list().await);
+                from.reply(self.list(usize::MAX, |child| child).await);
                 return Next::go_on();
             }
             Err(message) => message,
@@ -197,19 +198,33 @@ impl<R: Recipe> Supervising<R> {
             }
             Err(message) => message,
         };
-        match message.take_call::<CountChildren, ChildCounts>() {
+        let message = match message.take_call::<CountChildren, ChildCounts>() {
             Ok((CountChildren, from)) => {
                 from.reply(self.children.counts());
+                return Next::go_on();
+            }
+            Err(message) => message,
+        };
+        match message.take_call::<ListChildren, Below>() {
+            Ok((ListChildren { max }, from)) => {
+                let children = self.list(max, |child| {
+                    let DynamicChildInfo { pid, kind, module, .. } = child;
+                    TreeNode::child(None, pid, pid.is_none(), kind, module)
+                });
+                from.reply(Below { children: children.await, counts: self.children.counts() });
                 Next::go_on()
             }
             Err(message) => other(self, message).await,
         }
     }
 
-    async fn list(&self) -> Vec<DynamicChildInfo> {
-        let mut list = Vec::with_capacity(self.children.len());
-        while let Some((pid, child)) = self.children.at(list.len()) {
-            list.push(self.info(pid, child));
+    /// The first of the children, in words of the asker's.
+    async fn list<T>(&self, max: usize, put: impl Fn(DynamicChildInfo) -> T) -> Vec<T> {
+        let mut list = Vec::with_capacity(self.children.len().min(max));
+        while list.len() < max
+            && let Some((pid, child)) = self.children.at(list.len())
+        {
+            list.push(put(self.info(pid, child)));
             // Processes beside this one go on meanwhile.
             if list.len().is_multiple_of(4096) {
                 process::yield_now().await;
@@ -231,12 +246,12 @@ impl<R: Recipe> Supervising<R> {
     async fn start_child(&mut self, args: R::Args) -> StartReply {
         let (started, kept, mut terms) = begin(&self.recipe, args).await.map_err(DynamicStartError::Start)?;
         if let Some(pid) = started.pid {
+            report::progress(Progress::Debug, self.module, &terms, pid);
             let backoff = terms.backoff.take();
             self.children.add(pid, kept, terms);
             if let Some(backoff) = backoff {
                 self.failing.insert(pid, Failing { backoff, failures: 0, started: process::now() });
             }
-            report::progress(Progress::Debug, self.module, &self.children, pid);
         }
         Ok(started)
     }
@@ -254,7 +269,7 @@ impl<R: Recipe> Supervising<R> {
             State::Running => {}
         }
         if is_reported(child.restart(), reason) {
-            report::error(self.module, ErrorContext::ChildTerminated, &self.children, child, pid, reason);
+            self.report(ErrorContext::ChildTerminated, child, pid, reason);
         }
         match after_exit(child.restart(), reason) {
             AfterExit::Restart => self.ended(pid, reason).await,
@@ -302,10 +317,13 @@ impl<R: Recipe> Supervising<R> {
         self.start_again(pid).await
     }
 
+    fn report(&self, context: ErrorContext, child: &Child<R::Kept>, pid: Pid, reason: &dyn Display) {
+        report::error(self.module, context, self.children.reported(child), Some(pid), reason);
+    }
+
     fn give_up(&mut self, pid: Pid) -> Next {
         if let Some(child) = self.children.get(pid) {
-            let spent = self.intensity.spent();
-            report::error(self.module, ErrorContext::Shutdown, &self.children, child, pid, &spent);
+            self.report(ErrorContext::Shutdown, child, pid, &self.intensity.spent());
         }
         self.forget(pid);
         Next::stop(ExitReason::Shutdown)
@@ -319,19 +337,14 @@ impl<R: Recipe> Supervising<R> {
                 if let Some(failing) = self.failing.remove(&former) {
                     self.failing.insert(pid, Failing { started: process::now(), ..failing });
                 }
-                report::progress(Progress::Info, self.module, &self.children, pid);
+                if let Some(child) = self.children.get(pid) {
+                    report::progress(Progress::Info, self.module, self.children.reported(child), pid);
+                }
             }
             Ok(StartedChild { pid: None, .. }) => self.forget(former),
             Err(error) => {
                 if let Some(child) = self.children.get(former) {
-                    report::error(
-                        self.module,
-                        ErrorContext::StartError,
-                        &self.children,
-                        child,
-                        former,
-                        &error,
-                    );
+                    self.report(ErrorContext::StartError, child, former, &error);
                 }
                 self.children.set_state(former, State::Restarting);
                 self.try_again(former, error);
@@ -446,7 +459,7 @@ impl<R: Recipe> Supervising<R> {
     fn stopped(&mut self, pid: Pid, reason: &ExitReason) {
         let Some(child) = self.children.get(pid) else { return };
         if !ended_as_asked(child.restart(), child.shutdown(), reason) {
-            report::error(self.module, ErrorContext::ShutdownError, &self.children, child, pid, reason);
+            self.report(ErrorContext::ShutdownError, child, pid, reason);
         }
         self.forget(pid);
         if let Some(from) = self.callers.remove(&pid) {

@@ -12,7 +12,6 @@ use super::dynamic_ref::DynamicSupervisorRef;
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
 use super::server::{InitFuture, Setup, Supervising};
 use crate::gen_server::{GenServer, ServerName, Start, StartError};
-use crate::supervisor::child_spec::StartFuture;
 use crate::supervisor::intensity::Limits;
 use crate::supervisor::{Backoff, ChildSpec, IntoChildSpec, Kind, SpecError};
 
@@ -106,6 +105,15 @@ impl DynamicSupervisor {
 }
 
 impl<R: Recipe> DynamicSupervisor<R> {
+    /// A dynamic supervisor without a name that is the ground for another kind of supervisor.
+    pub(crate) fn ground(recipe: R, module: &'static str) -> Self {
+        Self { name: None, flags: Flags { module, ..Flags::default() }, recipe }
+    }
+
+    pub(crate) fn has_name(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// Registers the supervisor under a name.
     pub fn name(mut self, name: impl Into<ServerName>) -> Self {
         self.name = Some(name.into());
@@ -202,10 +210,7 @@ fn start_as_child<R: Recipe>(
     module: &'static str,
     start: impl Fn() -> StartDynamicSupervisor<R> + Send + Sync + 'static,
 ) -> ChildSpec {
-    let start = move || -> StartFuture {
-        let start = start().into_start();
-        Box::pin(async move { start.start_child().await })
-    };
+    let start = move || start().into_start().start_child();
     ChildSpec::boxed(id.into(), start).kind(Kind::Supervisor).module(module)
 }
 

@@ -136,8 +136,8 @@ pub use name::ServerName;
 pub use outcome::{Continue, Init, Next, OrExit, Reply};
 pub use requests::{Collected, RequestId, RequestIds, Response, send_request};
 pub use server_ref::{Call, ServerRef};
-pub(crate) use start::gone;
 pub use start::{Start, StartError};
+pub(crate) use start::{Watch, gone};
 pub use status::ServerStatus;
 
 use crate::supervisor::ServerChild;

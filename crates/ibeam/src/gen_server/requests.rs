@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use ibeam_runtime::__private::Meta;
+use ibeam_runtime::__private::{Meta, flush_message};
 use ibeam_runtime::process::{self, receive_with};
 use ibeam_runtime::{Alias, AliasMode, CallError, Destination, Instant, Message, Reference, Timeout};
 
@@ -80,7 +80,7 @@ where
         }
         Poll::Pending => None,
     };
-    RequestId { destination, alias, waker, answer, early }
+    RequestId { destination, alias, waker, answer, early, taken: false }
 }
 
 /// Puts a [`Response`] into the mailbox of who asked.
@@ -107,6 +107,7 @@ pub struct RequestId<R> {
     waker: Waker,
     answer: Answer<R>,
     early: Option<Result<R, CallError>>,
+    taken: bool,
 }
 
 impl<R> RequestId<R> {
@@ -171,13 +172,15 @@ impl<R> RequestId<R> {
     /// The response, which has been announced. `None`: it was only that the request could be sent now, or that the process
     /// is about to end; there will be another announcement, or no need for one.
     fn take(&mut self) -> Option<Result<R, CallError>> {
-        if self.early.is_some() {
-            return self.early.take();
-        }
-        match self.answer.as_mut().poll(&mut Context::from_waker(&self.waker)) {
-            Poll::Ready(answer) => Some(answer),
-            Poll::Pending => None,
-        }
+        let response = match self.early.take() {
+            Some(early) => Some(early),
+            None => match self.answer.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+                Poll::Ready(answer) => Some(answer),
+                Poll::Pending => None,
+            },
+        };
+        self.taken = response.is_some();
+        response
     }
 }
 
@@ -185,6 +188,11 @@ impl<R> Drop for RequestId<R> {
     fn drop(&mut self) {
         if process::try_self_pid() == Some(self.alias.pid()) {
             process::unalias(self.alias);
+            if !self.taken {
+                // It may have been announced already.
+                let request = self.reference();
+                flush_message(request, |response: &Response| response.request == request);
+            }
         }
     }
 }

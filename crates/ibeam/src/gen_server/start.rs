@@ -1,12 +1,12 @@
 //! Starting a server.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use ibeam_runtime::process::{self, Spawn, receive_with};
+use ibeam_runtime::process::{self, Call, Spawn, receive_with};
 use ibeam_runtime::{
     CallError, Down, Exit, ExitReason, NameError, Overflow, Pid, Priority, Reference, SpawnError, Timeout,
 };
@@ -14,6 +14,7 @@ use ibeam_runtime::{
 use super::run::{Setup, run};
 use super::{GenServer, ServerName, ServerRef};
 use crate::supervisor::StartedChild;
+use crate::supervisor::child_spec::StartFuture;
 
 /// A server that is to be started: options, then `.await`.
 ///
@@ -65,10 +66,13 @@ impl<S: GenServer> Start<S> {
         }
     }
 
-    /// As a supervisor starts it.
-    pub(crate) async fn start_child(self) -> Result<StartedChild, StartError> {
-        let (server, _) = self.start(false).await?;
-        Ok(StartedChild::running(server.pid().expect("a server that was just started has a pid")))
+    /// As a supervisor starts it. The process begins here and now, for this is called where the start is awaited; so what is boxed
+    /// is the waiting alone.
+    pub(crate) fn start_child(self) -> StartFuture {
+        match self.spawn(false) {
+            Ok(starting) => Box::pin(async { Ok(StartedChild::running(starting.started().await?.0)) }),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
     }
 }
 
@@ -127,7 +131,7 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
         self
     }
 
-    /// Starts the server, and monitors it from its first moment on. Of a start that fails no [`Down`] is left.
+    /// Starts the server, and monitors it from its first moment on. Of a start that fails, or is given up, no [`Down`] is left.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -143,33 +147,58 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
     }
 
     async fn start(self, monitored: bool) -> Result<(ServerRef<S>, Option<Reference>), StartError> {
+        let (pid, monitor) = self.spawn(monitored)?.started().await?;
+        Ok((ServerRef::of(pid), monitor))
+    }
+
+    fn spawn(self, monitored: bool) -> Result<Starting, StartError> {
+        let Self { args, spawn, link, timeout, name, hibernate_after, .. } = self;
         // Asked first, as in OTP: no process comes and goes for a name that is taken.
-        if let Some(name) = &self.name
+        if let Some(name) = &name
             && let Some(pid) = name.whereis()
         {
             return Err(StartError::AlreadyStarted { name: name.clone(), pid });
         }
-        let mut spawn = if self.link { self.spawn.link() } else { self.spawn };
+        let mut spawn = if link { spawn.link() } else { spawn };
         let mut via = None;
-        match &self.name {
+        match &name {
             Some(ServerName::Local(name)) => spawn = spawn.name(name),
             Some(ServerName::Via(name)) => via = Some(name.clone()),
             None => {}
         }
-        let setup = Setup { linked: self.link, via, hibernate_after: self.hibernate_after };
-        let server = run::<S>(self.args, setup);
+        let server = run::<S>(args, Setup { linked: link, via, hibernate_after });
         let spawned = if monitored {
             spawn.try_spawn_monitor(server).map(|(pid, monitor)| (pid, Some(monitor.reference())))
         } else {
             spawn.try_spawn(server).map(|pid| (pid, None))
         };
         let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
-        let begun = process::Call::<Begin, Begun>::new(pid, Begin).timeout(self.timeout).await;
+        let begun = Call::new(pid, Begin).timeout(timeout);
+        Ok(Starting { pid, monitor: Watch(monitor), begun, name, link })
+    }
+}
+
+/// A server whose process is there, and whose `init` has not returned yet. Needs to know nothing of the server's type, and is small:
+/// a supervisor has one for each child that it starts.
+struct Starting {
+    pid: Pid,
+    monitor: Watch,
+    begun: Call<Begin, Begun>,
+    name: Option<ServerName>,
+    link: bool,
+}
+
+impl Starting {
+    /// Waits until it has begun.
+    async fn started(mut self) -> Result<(Pid, Option<Reference>), StartError> {
+        let Self { pid, link, .. } = self;
+        let begun = (&mut self.begun).await;
+        let monitor = self.monitor.keep();
         let error = match begun {
-            Ok(Begun::Running) => return Ok((ServerRef::of(pid), monitor)),
+            Ok(Begun::Running) => return Ok((pid, monitor)),
             Ok(Begun::Ignored) => StartError::Ignored,
             Ok(Begun::Failed(reason)) => StartError::Init { reason },
-            Ok(Begun::Taken(pid)) => match self.name {
+            Ok(Begun::Taken(pid)) => match self.name.take() {
                 Some(name) => StartError::AlreadyStarted { name, pid },
                 None => unreachable!("only a name can be taken"),
             },
@@ -179,8 +208,29 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
             }
             Err(error) => StartError::Init { reason: error.into_exit_reason() },
         };
-        gone(pid, monitor, self.link, &error).await;
+        // Boxed: it is rare, and must not make each start larger.
+        Box::pin(gone(pid, monitor, link, &error)).await;
         Err(error)
+    }
+}
+
+/// The monitor of a process that is being started. Who gives the start up has not been told of it, so it goes with the start.
+pub(crate) struct Watch(pub(crate) Option<Reference>);
+
+impl Watch {
+    pub(crate) fn keep(&mut self) -> Option<Reference> {
+        self.0.take()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Elsewhere than in a process nothing could be monitored.
+        if let Some(monitor) = self.0.take()
+            && process::try_self_pid().is_some()
+        {
+            process::demonitor_flush(monitor);
+        }
     }
 }
 
@@ -194,6 +244,7 @@ pub(crate) async fn gone(pid: Pid, monitor: Option<Reference>, linked: bool, err
         return;
     }
     let monitor = monitor.unwrap_or_else(|| process::monitor(pid));
+    let mut watch = Watch(Some(monitor));
     let patience = match error {
         StartError::Timeout { .. } => Timeout::After(STUCK),
         _ => Timeout::Infinity,
@@ -201,11 +252,13 @@ pub(crate) async fn gone(pid: Pid, monitor: Option<Reference>, linked: bool, err
     let down = |down: Down| if down.monitor == monitor { Ok(()) } else { Err(down) };
     if receive_with(|message| message.arm(down)).after(patience).await.is_none() {
         // It computes, and ends at its next await.
-        process::demonitor_flush(monitor);
         if linked {
             process::unlink(pid);
         }
-    } else if linked {
+        return;
+    }
+    watch.keep();
+    if linked {
         // Sent before the other notice, so it is there if it comes at all.
         let exit = |exit: Exit| if exit.pid == pid { Ok(()) } else { Err(exit) };
         receive_with(|message| message.arm(exit)).after(Duration::ZERO).await;

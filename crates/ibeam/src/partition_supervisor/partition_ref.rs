@@ -224,3 +224,9 @@ impl<P: Partition> PartitionSupervisorRef<P> {
         CallError::NoProc { destination: Destination::from(self.router.supervisor()) }
     }
 }
+
+impl<P: Partition> From<&PartitionSupervisorRef<P>> for Destination {
+    fn from(supervisor: &PartitionSupervisorRef<P>) -> Self {
+        Self::from(supervisor.router.supervisor())
+    }
+}

@@ -3,15 +3,17 @@
 //! # Invariants
 //! 1. There is one table per running partition supervisor, made and closed by its process: closed before its name is free.
 //! 2. `slots` has a place for each partition that there can be; the first `partitions` of them are routed to.
+//! 3. A handle takes no lock on its way to a process, but after a restart of the whole supervisor.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::task::{Poll, Waker};
 
+use ibeam_runtime::__private::PidCell;
 use ibeam_runtime::{Destination, KeyTaken, NameRegistry, Pid};
 
 use crate::dynamic_supervisor::id_of;
@@ -33,7 +35,9 @@ impl Route {
     }
 
     pub(super) fn partition(self, partitions: usize) -> Option<usize> {
-        let partition = self.0.checked_rem(partitions as u64)?;
+        // Mostly it is the number of a partition already, and a division takes longer than all the rest of the way.
+        let limit = partitions as u64;
+        let partition = if self.0 < limit { self.0 } else { self.0.checked_rem(limit)? };
         usize::try_from(partition).ok()
     }
 }
@@ -91,7 +95,7 @@ impl Hasher for Seen {
 /// The partitions of a running partition supervisor.
 #[derive(Debug)]
 pub(super) struct Table {
-    slots: Box<[RwLock<Option<Pid>>]>,
+    slots: Box<[PidCell]>,
     partitions: AtomicUsize,
     closed: AtomicBool,
     /// One at a time changes the number of partitions.
@@ -136,7 +140,7 @@ impl Table {
     /// The table of the supervisor with this pid.
     pub(super) fn open(supervisor: Pid, partitions: usize) -> (Arc<Self>, Open) {
         let table = Arc::new(Self {
-            slots: (0..partitions).map(|_| RwLock::new(None)).collect(),
+            slots: (0..partitions).map(|_| PidCell::default()).collect(),
             partitions: AtomicUsize::new(partitions),
             closed: AtomicBool::new(false),
             turn: Mutex::default(),
@@ -149,11 +153,11 @@ impl Table {
 
     /// The partition has this process now.
     pub(super) fn set(&self, partition: usize, pid: Option<Pid>) {
-        *self.slots[partition].write().unwrap_or_else(PoisonError::into_inner) = pid;
+        self.slots[partition].set(pid);
     }
 
     pub(super) fn get(&self, partition: usize) -> Option<Pid> {
-        *self.slots.get(partition)?.read().unwrap_or_else(PoisonError::into_inner)
+        self.slots.get(partition)?.get()
     }
 
     pub(super) fn partitions(&self) -> usize {
@@ -162,6 +166,11 @@ impl Table {
 
     pub(super) fn set_partitions(&self, partitions: usize) {
         self.partitions.store(partitions, Release);
+    }
+
+    /// Does its supervisor run?
+    fn is_open(&self) -> bool {
+        !self.closed.load(Acquire)
     }
 
     /// How many partitions there can be.
@@ -191,14 +200,16 @@ pub(super) struct Router(Arc<Found>);
 struct Found {
     name: ServerName,
     text: String,
-    /// The table that was found last.
-    last: RwLock<Option<Arc<Table>>>,
+    /// The table that was found first. Most supervisors are never restarted, and then no other is needed.
+    first: OnceLock<Arc<Table>>,
+    /// The table that was found last, after that one was closed.
+    later: RwLock<Option<Arc<Table>>>,
 }
 
 impl Router {
     pub(super) fn new(name: ServerName) -> Self {
         let text = id_of(&name);
-        Self(Arc::new(Found { name, text, last: RwLock::new(None) }))
+        Self(Arc::new(Found { name, text, first: OnceLock::new(), later: RwLock::new(None) }))
     }
 
     pub(super) fn supervisor(&self) -> &ServerName {
@@ -210,18 +221,30 @@ impl Router {
         self.with_table(Arc::clone)
     }
 
+    #[inline]
     fn with_table<T>(&self, f: impl FnOnce(&Arc<Table>) -> T) -> Option<T> {
-        let last = self.0.last.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = last.as_ref().filter(|table| !table.closed.load(Acquire)) {
+        match self.0.first.get().filter(|table| table.is_open()) {
+            Some(table) => Some(f(table)),
+            None => self.find_table(f),
+        }
+    }
+
+    #[cold]
+    fn find_table<T>(&self, f: impl FnOnce(&Arc<Table>) -> T) -> Option<T> {
+        let Found { name, first, later, .. } = &*self.0;
+        let last = later.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = last.as_ref().filter(|table| table.is_open()) {
             return Some(f(table));
         }
         drop(last);
-        let supervisor = Destination::from(&self.0.name).resolve()?;
+        let supervisor = Destination::from(name).resolve()?;
         let tables = TABLES.read().unwrap_or_else(PoisonError::into_inner);
         let table = Arc::clone(tables.as_ref()?.get(&supervisor)?);
         drop(tables);
         let found = f(&table);
-        *self.0.last.write().unwrap_or_else(PoisonError::into_inner) = Some(table);
+        if let Err(table) = first.set(table) {
+            *later.write().unwrap_or_else(PoisonError::into_inner) = Some(table);
+        }
         Some(found)
     }
 }
@@ -265,5 +288,6 @@ mod tests {
             (0..100).map(|n| partition(Route::of((n, "tuple")))).collect();
         assert_eq!(spread.len(), 8);
         assert_eq!(Route::of(3).partition(0), None);
+        assert_eq!((Route::of(0).partition(0), Route::of(0).partition(1)), (None, Some(0)));
     }
 }

@@ -9,7 +9,7 @@ use ibeam_runtime::Timeout;
 
 use super::backoff::Backoff;
 use super::child_check::{SpecError, check_all};
-use super::child_spec::{ChildId, ChildSpec, IntoChildSpec, Kind, StartFuture};
+use super::child_spec::{ChildId, ChildSpec, IntoChildSpec, Kind};
 use super::intensity::Limits;
 use super::server::{Setup, Supervising};
 use super::{AutoShutdown, Strategy, SupervisorRef};
@@ -139,10 +139,7 @@ impl ChildSpec {
     where
         F: Fn() -> StartSupervisor + Send + Sync + 'static,
     {
-        let start = move || -> StartFuture {
-            let start = start();
-            Box::pin(async move { start.into_start().start_child().await })
-        };
+        let start = move || start().into_start().start_child();
         Self::boxed(id.into(), start).kind(Kind::Supervisor).module(std::any::type_name::<Supervisor>())
     }
 }

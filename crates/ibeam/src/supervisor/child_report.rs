@@ -9,14 +9,15 @@
 //! | `progress = true` | info, or debug if it was added by hand | a child has started |
 //!
 //! All have the supervisor (`supervisor`: its name, or its pid; `supervisor_pid`, `supervisor_module`), the child (`child`, `child_pid`, `restart`,
-//! `significant`, `shutdown`, `kind`, `module`) and, the errors, the `reason`. Nothing is put into words unless somebody listens.
+//! `significant`, `shutdown`, `kind`, `module`) and, the errors, the `reason`. Children of dynamic supervisors have no `child` and no
+//! `significant`. Nothing is put into words unless somebody listens.
 
 use std::fmt::{self, Display};
 
 use ibeam_runtime::Pid;
 use ibeam_runtime::process::{self, Key};
 
-use super::child_spec::Settings;
+use super::child_spec::{ChildId, Kind, Restart, Settings, Shutdown};
 use crate::gen_server::ServerName;
 
 pub(crate) const TARGET: &str = "ibeam::supervisor";
@@ -75,14 +76,55 @@ impl Display for Supervisor {
     }
 }
 
+/// What is said about a child.
+#[derive(Clone, Copy)]
+pub(crate) struct Reported<'a> {
+    /// Children of a dynamic supervisor have none.
+    pub(crate) id: Option<&'a ChildId>,
+    /// `None` where there is no such thing.
+    pub(crate) significant: Option<bool>,
+    pub(crate) restart: Restart,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) kind: Kind,
+    pub(crate) module: Option<&'static str>,
+}
+
+impl<'a> From<&'a Settings> for Reported<'a> {
+    fn from(settings: &'a Settings) -> Self {
+        Self {
+            id: Some(&settings.id),
+            significant: Some(settings.significant),
+            restart: settings.restart,
+            shutdown: settings.shutdown(),
+            kind: settings.kind,
+            module: settings.module,
+        }
+    }
+}
+
+/// The child in words: by its id, or else its type and process.
+struct InWords<'a>(&'a Reported<'a>, Option<Pid>);
+
+impl Display for InWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(child, pid) = self;
+        match (child.id, pid) {
+            (Some(id), _) => write!(f, "child `{id}`"),
+            (None, Some(pid)) => write!(f, "{} {pid}", child.module.unwrap_or("child")),
+            (None, None) => f.write_str(child.module.unwrap_or("child")),
+        }
+    }
+}
+
 /// An error report. `module`: the type of the supervisor.
-pub(crate) fn error(
+pub(crate) fn error<'a>(
     module: &'static str,
     context: ErrorContext,
-    child: &Settings,
+    child: impl Into<Reported<'a>>,
     pid: Option<Pid>,
     reason: &dyn Display,
 ) {
+    let child = child.into();
     tracing::error!(
         target: TARGET,
         supervisor = %Supervisor,
@@ -90,15 +132,15 @@ pub(crate) fn error(
         supervisor_module = module,
         error_context = context.as_str(),
         reason = %reason,
-        child = %child.id,
+        child = child.id.map(tracing::field::display),
         child_pid = pid.map(tracing::field::display),
         restart = %child.restart,
         significant = child.significant,
-        shutdown = %child.shutdown(),
+        shutdown = %child.shutdown,
         kind = %child.kind,
         module = child.module,
-        "child `{}` {}: {reason}",
-        child.id,
+        "{} {}: {reason}",
+        InWords(&child, pid),
         context.in_words(),
     );
 }
@@ -113,7 +155,8 @@ pub(crate) enum Progress {
 }
 
 /// A child has started.
-pub(crate) fn progress(level: Progress, module: &'static str, child: &Settings, pid: Pid) {
+pub(crate) fn progress<'a>(level: Progress, module: &'static str, child: impl Into<Reported<'a>>, pid: Pid) {
+    let child = child.into();
     macro_rules! report {
         ($level:ident) => {
             tracing::$level!(
@@ -122,15 +165,15 @@ pub(crate) fn progress(level: Progress, module: &'static str, child: &Settings, 
                 supervisor = %Supervisor,
                 supervisor_pid = %process::self_pid(),
                 supervisor_module = module,
-                child = %child.id,
+                child = child.id.map(tracing::field::display),
                 child_pid = %pid,
                 restart = %child.restart,
                 significant = child.significant,
-                shutdown = %child.shutdown(),
+                shutdown = %child.shutdown,
                 kind = %child.kind,
                 module = child.module,
-                "child `{}` started as {pid}",
-                child.id,
+                "{} started as {pid}",
+                InWords(&child, None),
             )
         };
     }

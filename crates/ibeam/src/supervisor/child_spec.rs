@@ -383,7 +383,7 @@ impl ChildSpec {
         S: GenServer,
         F: Fn() -> Start<S> + Send + Sync + 'static,
     {
-        Self::boxed(id.into(), move || started(start())).module(std::any::type_name::<S>())
+        Self::boxed(id.into(), move || start().start_child()).module(std::any::type_name::<S>())
     }
 
     pub(crate) fn boxed(id: ChildId, start: impl Fn() -> StartFuture + Send + Sync + 'static) -> Self {
@@ -492,11 +492,6 @@ impl fmt::Debug for ChildSpec {
     }
 }
 
-/// The start of a server as that of a child. One allocation: `IntoFuture` would box the server's start once more.
-fn started<S: GenServer>(start: Start<S>) -> StartFuture {
-    Box::pin(start.start_child())
-}
-
 /// A server as a child: what [`GenServer::child`] returns. It is a [`ChildSpec`] that still knows its server's type, so that the
 /// start's own options can be given too.
 #[must_use = "a specification starts nothing"]
@@ -545,19 +540,19 @@ where
     S::Args: Clone + Sync,
 {
     fn start(&self) -> StartFuture {
-        started(self.make())
+        self.make().start_child()
     }
 }
 
 impl<S: GenServer, F: Fn() -> Start<S> + Send + Sync> StartChild for ByFunction<F> {
     fn start(&self) -> StartFuture {
-        started(self.make())
+        self.make().start_child()
     }
 }
 
 impl<S: GenServer, F: Fn(Start<S>) -> Start<S> + Send + Sync> StartChild for WithOptions<S, F> {
     fn start(&self) -> StartFuture {
-        started(self.make())
+        self.make().start_child()
     }
 }
 

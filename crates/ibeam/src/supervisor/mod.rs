@@ -106,6 +106,8 @@
 //! });
 //! ```
 //!
+//! [`tree`] shows one that runs, whatever kinds of supervisors it consists of.
+//!
 //! # Reports
 //! Through `tracing`, target `ibeam::supervisor`; nothing is put into words unless somebody listens.
 //!
@@ -130,6 +132,7 @@ mod children;
 pub(crate) mod intensity;
 mod server;
 mod supervisor_ref;
+pub(crate) mod tree;
 
 pub use backoff::Backoff;
 pub use builder::{StartSupervisor, Supervise, Supervisor, SupervisorInit};
@@ -142,6 +145,7 @@ pub use supervisor_ref::{
     ChildCounts, ChildError, ChildInfo, DeleteChildError, FailedToStartChild, RestartChildError,
     StartChildError, SupervisorRef,
 };
+pub use tree::{Below, TreeNode, TreeWalk, tree};
 
 /// Whom a child's restart concerns besides the child itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

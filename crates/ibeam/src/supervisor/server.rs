@@ -27,6 +27,7 @@ use super::supervisor_ref::{
     ChildCounts, ChildError, ChildInfo, DeleteChildError, FailedToStartChild, RestartChildError,
     StartChildError,
 };
+use super::tree::{Below, ListChildren, TreeNode};
 use super::{AutoShutdown, Strategy};
 use crate::__private::{dispatch_other, handle_call, take_call};
 use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, ServerName, StartError};
@@ -154,8 +155,15 @@ impl GenServer for Supervising {
             Ok(again) => return self.again(again).await,
             Err(message) => message,
         };
-        match message.downcast::<TaggedDown<Again>>() {
-            Ok(ended) => self.again(ended.tag).await,
+        let message = match message.downcast::<TaggedDown<Again>>() {
+            Ok(ended) => return self.again(ended.tag).await,
+            Err(message) => message,
+        };
+        match message.take_call::<ListChildren, Below>() {
+            Ok((ListChildren { max }, from)) => {
+                from.reply(self.list(max));
+                Next::go_on()
+            }
             Err(message) => dispatch_other(self, message).await,
         }
     }
@@ -260,9 +268,7 @@ impl HandleCall<CountChildren> for Supervising {
     type Reply = ChildCounts;
 
     async fn handle_call(&mut self, _: CountChildren, _: CallFrom<Self::Reply>) -> Reply<Self::Reply> {
-        let mut counts = ChildCounts::default();
-        self.children.iter().for_each(|(_, child)| counts.count(child.settings.kind, child.pid().is_some()));
-        Reply::now(counts)
+        Reply::now(self.counts())
     }
 }
 
@@ -305,6 +311,22 @@ impl Supervising {
     fn child(&self, id: ChildId) -> Result<&Child, ChildError> {
         let child = self.children.key_of(id.as_str()).and_then(|key| self.children.get(key));
         child.ok_or(ChildError::NotFound { id })
+    }
+
+    fn counts(&self) -> ChildCounts {
+        let mut counts = ChildCounts::default();
+        self.children.iter().for_each(|(_, child)| counts.count(child.settings.kind, child.pid().is_some()));
+        counts
+    }
+
+    /// Its part of a tree.
+    fn list(&self, max: usize) -> Below {
+        let node = |child: &Child| {
+            let ChildInfo { id, pid, restarting, kind, module } = info(child);
+            TreeNode::child(Some(id), pid, restarting, kind, module)
+        };
+        let children = self.children.iter().take(max).map(|(_, child)| node(child)).collect();
+        Below { counts: self.counts(), children }
     }
 
     fn backoff(&self, child: &Child) -> Option<Arc<Backoff>> {

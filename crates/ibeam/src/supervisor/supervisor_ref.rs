@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ibeam_runtime::{CallError, ExitReason, Name, NameRegistry, Pid, Timeout};
+use ibeam_runtime::{CallError, Destination, ExitReason, Name, NameRegistry, Pid, Timeout};
 
 use super::child_check::SpecError;
 use super::child_spec::{ChildId, ChildSpec, IntoChildSpec, Kind, StartedChild};
@@ -384,5 +384,11 @@ impl SupervisorRef {
         timeout: impl Into<Timeout> + Send,
     ) -> Result<(), CallError> {
         self.server.stop(reason, timeout).await
+    }
+}
+
+impl From<&SupervisorRef> for Destination {
+    fn from(supervisor: &SupervisorRef) -> Self {
+        Self::from(&supervisor.server)
     }
 }

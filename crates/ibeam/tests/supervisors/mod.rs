@@ -13,9 +13,9 @@ use ibeam::supervisor::{ChildCounts, ChildInfo};
 
 /// A naming service.
 #[derive(Clone, Default)]
-pub(crate) struct Registry(Arc<Mutex<HashMap<&'static str, Pid>>>);
+pub(crate) struct Phonebook(Arc<Mutex<HashMap<&'static str, Pid>>>);
 
-impl NameRegistry for Registry {
+impl NameRegistry for Phonebook {
     type Key = &'static str;
 
     fn name(&self) -> &str {

@@ -22,10 +22,10 @@ use super::super::info;
 use super::super::plan::{BatchReply, Calls, Plan, ShardCall};
 use super::super::resp::{Decoder, ErrorReply, Output, Reply};
 use super::super::session::{ClientInfo, Effect, Session};
-use super::context::{Context, Place};
+use super::context::Context;
 use super::hub_server::{HubServer, HubServerClient};
 use super::now_ms;
-use super::shard_server::ShardServerClient;
+use super::shard_server::{ShardServer, ShardServerClient};
 
 /// How long a request waits for a shard or the hub that is being restarted.
 const RESTART_PATIENCE: Duration = Duration::from_secs(5);
@@ -34,8 +34,6 @@ const RESTART_LOOK: Duration = Duration::from_millis(1);
 /// How long a connection that we close waits for the client to close it as well. A socket that is closed while bytes lie in
 /// it unread resets the connection, and what we wrote last may not reach the client.
 const LINGER: Duration = Duration::from_millis(500);
-/// How much longer than [`Demo::stop`](super::Demo::stop) a connection has patience: it is killed before.
-const GRACE: Duration = Duration::from_secs(1);
 /// How many reads of what a client has sent before the server stopped are still answered.
 const LAST_READS: usize = 16;
 /// How many messages are taken out of the mailbox before they are written.
@@ -52,8 +50,8 @@ pub(super) struct Connection {
     session: Session,
     plan: Plan,
     output: Output,
-    /// What all connections share, by way of this one's place among them.
-    context: Place,
+    /// What all connections share.
+    context: Arc<Context>,
     /// The hub's process that knows our subscriptions, and its monitor; `None` before the first subscription.
     hub: Option<(Pid, Reference)>,
     /// The last time that bytes went in or out.
@@ -72,7 +70,7 @@ enum End {
     Close,
     /// The server stops: what has arrived is answered first.
     Stop,
-    /// The socket is gone, or not worth a good-bye.
+    /// The socket is gone, or not worth a good-bye; or nobody would wait for one.
     Lost,
 }
 
@@ -93,7 +91,7 @@ impl From<io::Error> for End {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, id: u64, context: Place) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, id: u64, context: Arc<Context>) -> Self {
         let session = Session::new(id, peer.to_string(), context.address.to_string(), now_ms());
         Self {
             stream,
@@ -116,12 +114,17 @@ impl Connection {
             }
         };
         let patience = self.context.options.shutdown_timeout.0;
-        let _done_or_too_slow = match ended {
-            End::Close => timeout(patience, Box::pin(self.finish())).await,
-            // Whoever stops the server counts those that were not done in time, so they must not give up just before.
-            End::Stop => timeout(patience + GRACE, Box::pin(self.answer_and_finish())).await,
-            End::Lost => return,
-        };
+        match ended {
+            End::Close => {
+                let _done_or_too_slow = timeout(patience, Box::pin(self.finish())).await;
+            }
+            End::Stop => {
+                if timeout(patience, Box::pin(self.answer_and_finish())).await.is_err() {
+                    self.context.count_cut_off();
+                }
+            }
+            End::Lost => {}
+        }
     }
 
     /// Answers what has arrived before the server stopped.
@@ -260,12 +263,14 @@ impl Connection {
     /// Does the requests that have arrived completely. `true`: there may be more, which would make too much output at once.
     async fn do_requests(&mut self) -> Result<bool, End> {
         let mut commands = 0;
+        // They have arrived together, so they have one time.
+        let mut now = now_ms();
         let ended = loop {
             let effect = match self.decoder.decode(&mut self.input) {
                 Ok(Some(args)) => {
                     commands += 1;
                     let settings = &self.context.settings;
-                    self.session.handle(args, now_ms(), settings, &mut self.plan, &mut self.output)
+                    self.session.handle(args, now, settings, &mut self.plan, &mut self.output)
                 }
                 Ok(None) => break Ok(false),
                 Err(error) => {
@@ -275,11 +280,12 @@ impl Connection {
             };
             if effect.is_some() || self.plan.is_full() {
                 self.run_plan().await;
-            }
-            if let Some(effect) = effect
-                && let Err(end) = Box::pin(self.perform(effect)).await
-            {
-                break Err(end);
+                if let Some(effect) = effect
+                    && let Err(end) = Box::pin(self.perform(effect)).await
+                {
+                    break Err(end);
+                }
+                now = now_ms();
             }
             if self.is_behind() {
                 break Ok(true);
@@ -295,15 +301,19 @@ impl Connection {
         if self.plan.is_empty() {
             return;
         }
-        let calls = self.plan.take_calls();
-        let results = match calls.len() {
-            1 => {
-                let call = calls.into_iter().next().expect("one");
-                smallvec::smallvec![ask(&self.context, call).await]
+        let mut calls = self.plan.take_calls();
+        match calls.pop() {
+            // The usual case, without the room that several need.
+            Some(call) if calls.is_empty() => {
+                let result = ask(&self.context, call).await;
+                self.plan.finish([result], &mut self.output);
             }
-            _ => Box::pin(ask_all(&self.context, calls)).await,
-        };
-        self.plan.finish(results, &mut self.output);
+            last => {
+                calls.extend(last);
+                let results = Box::pin(ask_all(&self.context, calls)).await;
+                self.plan.finish(results, &mut self.output);
+            }
+        }
     }
 
     async fn perform(&mut self, effect: Effect) -> Result<(), End> {
@@ -334,7 +344,9 @@ impl Connection {
                     Err(error) => break error.into(),
                 }
             },
-            Effect::Info(sections) => Reply::Bulk(info::render(&context.snapshot().await, &sections).into()),
+            Effect::Info(sections) => {
+                Reply::Bulk(info::render(&context.snapshot(&sections).await, &sections).into())
+            }
             Effect::ClientList(filter) => {
                 let mut others = pin!(context.other_clients(&filter));
                 let mut clients = loop {
@@ -416,9 +428,12 @@ impl Connection {
         if message.is::<Crash>() {
             panic!("DEBUG CRASH connection {}", self.session.id());
         }
-        if message.is::<Exit>() {
-            return Err(End::Stop);
-        }
+        let message = match message.downcast::<Exit>() {
+            // Its supervisor has been asked to stop, or is gone without a word.
+            Ok(Exit { reason: ExitReason::Shutdown, .. }) => return Err(End::Stop),
+            Ok(_) => return Err(End::Lost),
+            Err(message) => message,
+        };
         match message.downcast::<Down>() {
             Ok(down) => {
                 self.hub.take_if(|(_, monitor)| *monitor == down.monitor);
@@ -518,11 +533,30 @@ async fn patiently<R>(mut call: impl Future<Output = Result<R, CallError>> + Unp
     }
 }
 
+/// The process that a shard has now. Its handle, which all connections share, would be a place where they get in each other's way.
+fn by_pid(shard: &ServerRef<ShardServer>) -> ServerRef<ShardServer> {
+    shard.pid().map_or_else(|| shard.clone(), ServerRef::of)
+}
+
+/// Sends a call to the next process of the server: the one that it was for had ended before it came.
+async fn to_the_next<S: HandleCall<Q>, Q: Send + 'static>(
+    mut call: Call<S, Q>,
+    server: &ServerRef<S>,
+) -> Result<S::Reply, CallError> {
+    call.redirect(server);
+    patiently(call).await
+}
+
 /// Asks a shard.
 async fn ask(context: &Context, call: ShardCall) -> Result<BatchReply, ErrorReply> {
     let ShardCall { shard, batch } = call;
-    let call = context.shards[shard].run(batch).timeout(Timeout::Infinity);
-    patiently(call).await.map_err(|error| failed(&format!("shard {shard}"), &error))
+    let server = &context.shards[shard];
+    let mut call = by_pid(server).run(batch).timeout(Timeout::Infinity);
+    let result = match (&mut call).await {
+        Err(CallError::NoProc { .. }) => Box::pin(to_the_next(call, server)).await,
+        result => result,
+    };
+    result.map_err(|error| failed(&format!("shard {shard}"), &error))
 }
 
 /// Asks several shards at once; all answers, in the order of the calls.
@@ -530,14 +564,20 @@ async fn ask_all(context: &Context, calls: Calls) -> SmallVec<[Result<BatchReply
     let shards: SmallVec<[usize; 4]> = calls.iter().map(|call| call.shard).collect();
     let mut calls: SmallVec<[_; 4]> = calls
         .into_iter()
-        .map(|ShardCall { shard, batch }| context.shards[shard].run(batch).timeout(Timeout::Infinity))
+        .map(|ShardCall { shard, batch }| {
+            by_pid(&context.shards[shard]).run(batch).timeout(Timeout::Infinity)
+        })
         .collect();
     let sent = send_all(&mut calls).await;
     let mut results = SmallVec::new();
-    for ((shard, call), early) in shards.into_iter().zip(calls).zip(sent) {
+    for ((shard, mut call), early) in shards.into_iter().zip(calls).zip(sent) {
         let result = match early {
-            Some(Err(CallError::NoProc { .. })) | None => patiently(call).await,
             Some(result) => result,
+            None => (&mut call).await,
+        };
+        let result = match result {
+            Err(CallError::NoProc { .. }) => to_the_next(call, &context.shards[shard]).await,
+            result => result,
         };
         results.push(result.map_err(|error| failed(&format!("shard {shard}"), &error)));
     }

@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use ibeam::prelude::*;
+use ibeam::supervisor::{self, ServerChild};
 use tokio::sync::Notify;
 
 use super::super::command::ClientFilter;
-use super::super::info::Snapshot;
+use super::super::info::{self, Snapshot};
 use super::super::options::DemoOptions;
 use super::super::session::{ClientInfo, Settings};
 use super::super::shard::{ShardReply, ShardRequest};
 use super::connection::{Describe, send_all};
+use super::connections::{CONNECTIONS, ClientsRef};
 use super::hub_server::{self, HubServer, HubServerClient};
 use super::shard_server::{ShardServer, ShardServerClient};
-
-/// The name of the connections' supervisor.
-pub(super) const CONNECTIONS: &str = "connections";
+use super::tree;
 
 /// Settings that nobody changes, and counters.
 pub(super) struct Context {
@@ -27,40 +27,21 @@ pub(super) struct Context {
     /// A client has asked for the end.
     pub(super) shutdown: Notify,
     pub(super) hub: ServerRef<HubServer>,
+    /// By partition. Each finds its process without asking the supervisor.
     pub(super) shards: Vec<ServerRef<ShardServer>>,
+    pub(super) connections: ClientsRef,
     started: Instant,
-    next_id: AtomicU64,
-    clients: AtomicUsize,
-    /// Told when the last client has gone.
-    pub(super) vacant: Notify,
+    last_id: AtomicU64,
     rejected: AtomicU64,
+    cut_off: AtomicUsize,
     pub(super) commands: AtomicU64,
-}
-
-/// One of the places for clients; free again when it is dropped.
-pub(super) struct Place(std::sync::Arc<Context>);
-
-impl std::ops::Deref for Place {
-    type Target = std::sync::Arc<Context>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.0.clients.fetch_sub(1, Relaxed) == 1 {
-            self.0.vacant.notify_one();
-        }
-    }
 }
 
 impl Context {
     pub(super) fn new(options: DemoOptions, address: SocketAddr) -> Self {
         let settings = options.settings(address);
-        let shards =
-            (0..settings.router.shards()).map(|index| ServerRef::named(ShardServer::name(index))).collect();
+        let shards = PartitionSupervisorRef::<ServerChild<ShardServer>>::named(ShardServer::PARTITIONS);
+        let shards = (0..settings.router.shards()).map(|partition| shards.key(partition)).collect();
         Self {
             settings,
             address,
@@ -68,28 +49,37 @@ impl Context {
             hub: ServerRef::named(hub_server::NAME),
             shards,
             started: Instant::now(),
-            next_id: AtomicU64::new(1),
-            clients: AtomicUsize::new(0),
-            vacant: Notify::new(),
+            connections: ClientsRef::named_template(CONNECTIONS),
+            last_id: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            cut_off: AtomicUsize::new(0),
             commands: AtomicU64::new(0),
             options,
         }
     }
 
-    /// A place for one more client, and its number; `None` if all are taken.
-    pub(super) fn admit(self: &std::sync::Arc<Self>) -> Option<(Place, u64)> {
-        let before = self.clients.fetch_add(1, Relaxed);
-        let place = Place(std::sync::Arc::clone(self));
-        if before >= self.options.max_clients as usize {
-            self.rejected.fetch_add(1, Relaxed);
-            return None;
-        }
-        Some((place, self.next_id.fetch_add(1, Relaxed)))
+    /// The number of one more connection.
+    pub(super) fn next_connection(&self) -> u64 {
+        self.last_id.fetch_add(1, Relaxed) + 1
     }
 
-    /// What INFO says. Who does not answer within a moment is left out.
-    pub(super) async fn snapshot(&self) -> Snapshot {
+    /// A client was refused.
+    pub(super) fn count_rejected(&self) {
+        self.rejected.fetch_add(1, Relaxed);
+    }
+
+    /// A client was not done when the server stopped.
+    pub(super) fn count_cut_off(&self) {
+        self.cut_off.fetch_add(1, Relaxed);
+    }
+
+    /// How many clients were not done when the server stopped.
+    pub(super) fn cut_off(&self) -> usize {
+        self.cut_off.load(Relaxed)
+    }
+
+    /// What INFO says in these sections. Who does not answer within a moment is left out.
+    pub(super) async fn snapshot(&self, sections: &[String]) -> Snapshot {
         let stats = |shard: &ServerRef<ShardServer>| {
             shard.run(smallvec::smallvec![ShardRequest::Stats]).timeout(MOMENT)
         };
@@ -100,20 +90,23 @@ impl Context {
         });
         let shards = shards.collect();
         let (channels, patterns) = self.hub.counts().timeout(MOMENT).await.unwrap_or_default();
+        let connections = self.connections.count_children().await.unwrap_or_default();
+        let tree = if info::shows_tree(sections) { Some(self.tree().await) } else { None };
         let metrics = ibeam::metrics();
         let undelivered = metrics.undelivered.total();
         Snapshot {
             process_id: std::process::id(),
             port: self.address.port(),
             uptime_s: self.started.elapsed().as_secs(),
-            clients: self.clients(),
+            clients: connections.active,
             clients_max: self.options.max_clients as usize,
-            connections_received: self.next_id.load(Relaxed) - 1,
+            connections_received: self.last_id.load(Relaxed),
             connections_rejected: self.rejected.load(Relaxed),
             commands: self.commands.load(Relaxed),
             channels,
             patterns,
             shards,
+            tree,
             ibeam: vec![
                 ("processes", metrics.processes.to_string()),
                 ("processes_ended", metrics.processes_ended.to_string()),
@@ -133,23 +126,24 @@ impl Context {
     /// itself, is left out.
     pub(super) async fn other_clients(&self, filter: &ClientFilter) -> Vec<ClientInfo> {
         let myself = process::self_pid();
-        let others = process::registered().into_iter().filter_map(|name| {
-            let is_connection = name.as_str().starts_with(CONNECTION_PREFIX);
-            is_connection.then(|| process::whereis(&name)).flatten().filter(|pid| *pid != myself)
-        });
+        let connections = self.connections.which_children().await.unwrap_or_default();
+        let others = connections.into_iter().filter_map(|child| child.pid).filter(|pid| *pid != myself);
         let calls =
             others.map(|pid| process::Call::<Describe, ClientInfo>::new(pid, Describe).timeout(MOMENT));
         all(calls.collect()).await.into_iter().flatten().filter(|info| info.is_in(filter)).collect()
     }
 
-    /// How many clients are connected.
-    pub(super) fn clients(&self) -> usize {
-        self.clients.load(Relaxed)
+    /// The supervision tree, as its supervisors tell it.
+    async fn tree(&self) -> String {
+        match supervisor::tree(tree::ROOT).children_max(TREE_CHILDREN_MAX).timeout(MOMENT).await {
+            Ok(tree) => tree.to_string(),
+            Err(error) => format!("there is no tree: {error}\n"),
+        }
     }
 
     /// The name of a connection's process.
     pub(super) fn connection_name(id: u64) -> String {
-        format!("{CONNECTION_PREFIX}{id}")
+        format!("connection-{id}")
     }
 }
 
@@ -166,7 +160,8 @@ async fn all<C: Future + Unpin>(mut calls: Vec<C>) -> Vec<C::Output> {
     results
 }
 
-const CONNECTION_PREFIX: &str = "connection-";
+/// How many children of one supervisor INFO tree lists; the others it counts.
+const TREE_CHILDREN_MAX: usize = 16;
 
 /// How long INFO and CLIENT LIST wait for others.
 const MOMENT: std::time::Duration = std::time::Duration::from_millis(200);

@@ -1,22 +1,15 @@
-//! The demo's processes: one supervision tree.
-//!
-//! ```text
-//! demo ─┬─ shards ─┬─ shard-0          keys, each shard a GenServer
-//!       │          └─ shard-1 …
-//!       ├─ hub                         who listens to what
-//!       ├─ connections ─┬─ connection-1    one process per client
-//!       │               └─ connection-2 …
-//!       └─ listener                    accepts
-//! ```
-//!
-//! A stop ([`Demo::stop`]) ends the listener, then asks all connections at once to finish what they are at; when they have,
-//! or their time is over, the tree is stopped in the reverse order, which leaves the shards and the hub to the end.
+//! The demo's processes: one supervision tree ([`tree`]), and the handle of who started it.
 
 mod connection;
+mod connections;
 mod context;
 mod hub_server;
 mod listener;
 mod shard_server;
+mod tree;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,18 +20,14 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::options::DemoOptions;
 
+use self::connections::GRACE;
 use self::context::Context;
-use self::hub_server::HubServer;
-use self::shard_server::ShardServer;
 
 /// The server, running.
 pub(crate) struct Demo {
     tree: SupervisorRef,
     context: Arc<Context>,
 }
-
-/// How often a shard may crash before the shards' supervisor gives up: DEBUG CRASH is there to be used.
-const SHARD_RESTARTS: usize = 1_000;
 
 impl Demo {
     /// Binds the address and starts the tree. Runs in a process.
@@ -48,21 +37,7 @@ impl Demo {
     pub(crate) async fn start(options: DemoOptions) -> Result<Self, ExitReason> {
         let listener = Arc::new(listen(options.listen)?);
         let context = Arc::new(Context::new(options, listener.local_addr()?));
-
-        let mut shards =
-            Supervisor::new(Strategy::OneForOne).intensity(SHARD_RESTARTS, Duration::from_secs(5));
-        for index in 0..context.settings.router.shards() {
-            shards = shards.child(ShardServer::child_spec(index, context.options.max_bulk.0));
-        }
-        let connections = Supervisor::new(Strategy::OneForOne).name(context::CONNECTIONS);
-        let tree = Supervisor::new(Strategy::OneForOne)
-            .name("demo")
-            .child(shards.into_child("shards"))
-            .child(ChildSpec::server("hub", || HubServer::start_link().name(hub_server::NAME)))
-            .child(connections.into_child("connections"))
-            .child(listener::child_spec(listener, Arc::clone(&context)))
-            .start_link()
-            .await?;
+        let tree = tree::demo(listener, &context).start_link().await?;
         Ok(Self { tree, context })
     }
 
@@ -76,33 +51,23 @@ impl Demo {
         self.context.shutdown.notified().await;
     }
 
-    /// Lets nobody in any more, has all connections finish what they are at, side by side, and stops the tree.
+    /// Stops the tree from its end: nobody is let in any more, all connections finish what they are at, side by side, and the shards and
+    /// the hub go last.
     ///
     /// # Errors
     /// The tree did not stop in time.
     pub(crate) async fn stop(&self) -> Result<(), CallError> {
-        // It is not there while it is being restarted; then it finds its supervisor gone.
-        let _ended = self.tree.terminate_child(listener::ID).await;
-        if let Some(connections) = process::whereis(context::CONNECTIONS) {
-            for child in SupervisorRef::of(connections).which_children().await? {
-                if let Some(pid) = child.pid {
-                    process::exit_signal(pid, ExitReason::Shutdown);
-                }
-            }
+        let connections = self.context.options.shutdown_timeout.0 + GRACE;
+        let stopped = self.tree.stop(ExitReason::Shutdown, connections + TREE_PATIENCE).await;
+        let cut_off = self.context.cut_off();
+        if cut_off > 0 {
+            tracing::warn!("{cut_off} clients were cut off: their time was over");
         }
-        let all_gone = async {
-            while self.context.clients() > 0 {
-                self.context.vacant.notified().await;
-            }
-        };
-        if tokio::time::timeout(self.context.options.shutdown_timeout.0, all_gone).await.is_err() {
-            tracing::warn!("{} clients were cut off: their time was over", self.context.clients());
-        }
-        self.tree.stop(ExitReason::Shutdown, TREE_PATIENCE).await
+        stopped
     }
 }
 
-/// How long the tree may take to stop, without its connections: they are gone by then, or killed.
+/// How long the tree may take to stop beside its connections.
 const TREE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many clients may wait to be accepted. Clients that come in a crowd while this program does not run, for a time slice of

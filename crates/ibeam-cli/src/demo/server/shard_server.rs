@@ -1,7 +1,9 @@
 //! One shard's process: its keys, and the timer that removes them when their time is over.
 
-use ibeam::prelude::*;
 use std::time::Duration;
+
+use ibeam::prelude::*;
+use ibeam::supervisor::ServerChild;
 
 use super::super::plan::{Batch, BatchReply};
 use super::super::shard::Shard;
@@ -23,13 +25,12 @@ pub(super) struct ShardServer {
 struct Expire;
 
 impl ShardServer {
-    pub(super) fn name(index: usize) -> Name {
-        format!("shard-{index}").into()
-    }
+    /// The name of their supervisor.
+    pub(super) const PARTITIONS: &str = "shards";
 
-    pub(super) fn child_spec(index: usize, value_bytes_max: usize) -> ChildSpec {
-        let name = Self::name(index);
-        ChildSpec::server(name.clone().as_str(), move || Self::start_link(index, value_bytes_max).name(&name))
+    /// The shard of this partition. A name besides makes it one that reports of crashes tell.
+    pub(super) fn partition(index: usize, value_bytes_max: usize) -> ServerChild<Self> {
+        Self::child((index, value_bytes_max)).name(format!("shard-{index}"))
     }
 
     /// Sees to it that the timer is set for the next expiry.

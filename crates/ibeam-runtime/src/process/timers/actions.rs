@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Timer, arm};
 use crate::exit_reason::ExitReason;
 use crate::process::Termination;
+use crate::process::lineage::OnBehalf;
 use crate::process::monitors::Target;
 use crate::process::spawn::Later;
 use crate::raw::future::FutureBox;
@@ -47,7 +48,10 @@ where
 {
     let shared = runtime::current();
     let at = shared.now() + delay;
-    let later = Later::new(FutureBox::new(future), Owner::current().map(Owner::lineage_for_children));
+    let later = Later::new(
+        FutureBox::new(future),
+        Owner::current().map(|owner| owner.lineage_for_children(OnBehalf::Nobody)),
+    );
     arm(shared, None, Entry::Start(Box::new(later)), at, Reference::unique())
 }
 

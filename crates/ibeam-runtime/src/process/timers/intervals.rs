@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::pid::Pid;
 use crate::process::Termination;
+use crate::process::lineage::OnBehalf;
 use crate::process::send::Destination;
 use crate::process::spawn::Later;
 use crate::raw::future::FutureBox;
@@ -133,7 +134,7 @@ where
     F::Output: Termination,
 {
     let owner = Owner::current();
-    let lineage = owner.map(Owner::lineage_for_children);
+    let lineage = owner.map(|owner| owner.lineage_for_children(OnBehalf::Nobody));
     let start = Arc::new(start);
     let make = Box::new(move || {
         let start = Arc::clone(&start);
