@@ -475,3 +475,78 @@ fn ordinary_tasks_broadcast_too() {
         assert_eq!(next::<Ping>().await, Ping);
     });
 }
+
+/// The publisher holds its worker until all have got it: the others hear of those it has woken before its turn is over.
+#[test]
+fn subscribers_run_beside_a_publisher_that_goes_on_computing() {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::SeqCst;
+    const LISTENERS: usize = 100;
+    static HEARD: AtomicUsize = AtomicUsize::new(0);
+
+    struct Patient;
+    impl Dispatcher<Ping, ()> for Patient {
+        fn dispatch(&self, subscriber: Pid, (): &(), _: Option<Pid>, ping: &Ping) {
+            let before = HEARD.load(SeqCst);
+            subscriber.send(ping.clone());
+            while HEARD.load(SeqCst) == before {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    common::on_threads(2, || async {
+        let bus = bus(1).await;
+        for _ in 0..LISTENERS {
+            let (bus, test) = (bus.clone(), process::self_pid());
+            process::spawn(async move {
+                bus.subscribe("topic").unwrap();
+                test.send(Done);
+                loop {
+                    receive! { Ping => HEARD.fetch_add(1, SeqCst) };
+                }
+            });
+        }
+        for _ in 0..LISTENERS {
+            next::<Done>().await;
+        }
+        for round in 1..=20 {
+            bus.broadcast("topic", Ping).unwrap();
+            while HEARD.load(SeqCst) < round * LISTENERS {
+                std::thread::yield_now();
+            }
+        }
+        assert_eq!(HEARD.load(SeqCst), 20 * LISTENERS);
+
+        // Also where each of them is waited for before the next is sent something.
+        bus.through(Patient).broadcast("topic", Ping).unwrap();
+        assert_eq!(HEARD.load(SeqCst), 21 * LISTENERS);
+    });
+}
+
+/// A dispatcher that panics leaves nothing behind: who was woken before runs, and later sends wake as ever.
+#[test]
+fn a_panic_of_a_dispatcher_is_one_of_who_broadcasts() {
+    struct Picky;
+    impl Dispatcher<Ping, ()> for Picky {
+        fn dispatch(&self, subscriber: Pid, (): &(), from: Option<Pid>, ping: &Ping) {
+            assert_ne!(from, Some(subscriber), "not you");
+            subscriber.send(ping.clone());
+        }
+    }
+    on_every_driver(|| async {
+        let bus = bus(1).await;
+        let (first, second) = (listener(&bus), listener(&bus));
+        told(first, Do::Subscribe("topic")).await;
+        told(second, Do::Subscribe("topic")).await;
+        let publisher = bus.clone();
+        let (_, monitor) = process::spawn_monitor(async move {
+            let _ = publisher.through(Picky).broadcast_from(second, "topic", Ping);
+        });
+        assert!(down(monitor).await.reason.to_string().contains("not you"));
+        assert_eq!(common::first::<Heard>().await, Heard(first));
+        bus.broadcast("topic", Ping).unwrap();
+        receive! { Heard(pid) if pid == first => {} }
+        receive! { Heard(pid) if pid == second => {} }
+    });
+}

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use crate::driver::threads::Many;
 use crate::observe;
 use crate::pid::Pid;
 use crate::process::Overflow;
@@ -301,6 +302,13 @@ impl<M: Send + 'static> Future for SendWait<M> {
 #[inline(always)]
 pub fn will_send(pid: Pid) {
     slab::prefetch(pid);
+}
+
+/// Runs `f`, which sends to many processes: whom it wakes is put into the run queue one after the other, and other workers
+/// are told of them by the dozen rather than one by one.
+pub fn sending_to_many<R>(f: impl FnOnce() -> R) -> R {
+    let _many = Many::begin();
+    f()
 }
 
 /// Why a node was not taken.

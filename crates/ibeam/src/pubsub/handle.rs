@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ibeam_runtime::__private::sending_to_many;
 use ibeam_runtime::{Name, Pid};
 
 use super::adapter::{Adapter, NodeName, Outgoing};
@@ -371,8 +372,10 @@ impl<K: RegistryKey, V: RegistryValue, D> Through<'_, K, V, D> {
     where
         D: Dispatcher<M, V>,
     {
-        self.pubsub
-            .subscriptions
-            .dispatch(topic, |pid, metadata| self.dispatcher.dispatch(pid, metadata, from, message));
+        let subscriptions = &self.pubsub.subscriptions;
+        sending_to_many(|| {
+            subscriptions
+                .dispatch(topic, |pid, metadata| self.dispatcher.dispatch(pid, metadata, from, message));
+        });
     }
 }

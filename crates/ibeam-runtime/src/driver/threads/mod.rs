@@ -11,7 +11,8 @@
 //! 1. A ready process stands in one queue: a LIFO slot (whose rules are in `raw::lifo`), a worker's run queue, or an injector.
 //! 2. `idle` counts the workers that are awake and those of them that search. Whoever makes work visible wakes a worker only
 //!    if none searches: the searcher that finds work wakes the next one. A worker between short turns puts that off for one
-//!    process and two turns: it is awake and gets there itself. If a turn takes long, the monitor tells, or the spare looks.
+//!    process and two turns: it is awake and gets there itself. If a turn takes long, the monitor tells, or the spare looks. A
+//!    turn that wakes many says so before (`Many`), and somebody is woken for every 32 of them and at the end.
 //! 3. A worker that goes to sleep first takes itself out of the count, then looks at all queues once more: work that was made
 //!    visible before it was out of the count is seen by it, later work by who made it.
 //! 4. At most one worker is in the I/O driver; of the sleeping ones one is, so that I/O and timers wake somebody.
@@ -24,6 +25,7 @@ mod io;
 mod monitor;
 mod worker;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -115,6 +117,27 @@ pub(crate) fn schedule_here(runtime: *const Shared, ready: Ready, place: Place) 
             _ => Some(ready),
         })
     })
+}
+
+/// A turn wakes many processes: see [`Worker::begin_many`]. Elsewhere than on a worker it makes no difference.
+pub(crate) struct Many {
+    began: bool,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl Many {
+    pub(crate) fn begin() -> Self {
+        let began = WORKER.with(|worker| worker.get(|worker| worker.is_some_and(Worker::begin_many)));
+        Self { began, _of_this_thread: PhantomData }
+    }
+}
+
+impl Drop for Many {
+    fn drop(&mut self) {
+        if self.began {
+            WORKER.with(|worker| worker.get(|worker| worker.into_iter().for_each(Worker::end_many)));
+        }
+    }
 }
 
 impl Threads {

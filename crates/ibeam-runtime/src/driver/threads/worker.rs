@@ -27,6 +27,20 @@ const SHORT_TURN: Duration = Duration::from_micros(2);
 /// How many processes in a row may come out of the LIFO slot: two that wake each other must not shut out the rest.
 const LIFO_STREAK: u32 = 16;
 
+/// Of how many processes that one turn wakes in a row others are told at once.
+const TELL_EVERY: u32 = 32;
+
+/// Where a process goes that becomes ready on this thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    /// It runs next.
+    Usual,
+    /// This thread is in the I/O driver.
+    Io,
+    /// One of many that one turn wakes.
+    Many,
+}
+
 /// See the module. Belongs to its thread.
 pub(super) struct Worker {
     threads: Arc<Threads>,
@@ -44,7 +58,9 @@ pub(super) struct Worker {
     /// For how many turns a process has stood in the queue that nobody was told of; 0: there is none.
     untold: Cell<u32>,
     searching: Cell<bool>,
-    in_io: Cell<bool>,
+    route: Cell<Route>,
+    /// How many have become ready on [`Route::Many`].
+    many: Cell<u32>,
     last_io: Cell<Instant>,
     random: Cell<u64>,
 }
@@ -72,7 +88,8 @@ impl Worker {
             short_turns: Cell::new(false),
             untold: Cell::new(0),
             searching: Cell::new(searching),
-            in_io: Cell::new(false),
+            route: Cell::new(Route::Usual),
+            many: Cell::new(0),
             last_io: Cell::new(Instant::START),
             random: Cell::new(index as u64),
         }
@@ -98,8 +115,10 @@ impl Worker {
         if !ready.priority_is_normal() {
             return self.schedule_special(ready);
         }
-        if self.in_io.get() {
-            return self.schedule_in_io(ready);
+        match self.route.get() {
+            Route::Usual => {}
+            Route::Io => return self.schedule_in_io(ready),
+            Route::Many => return self.schedule_one_of_many(ready),
         }
         if place == Place::Back {
             self.enqueue(ready);
@@ -134,6 +153,34 @@ impl Worker {
         }
     }
 
+    /// Until [`end_many`](Self::end_many) the turn wakes many processes, one after the other: they go into the queue as they come, and
+    /// others are told of them now and then. `false`: it is so already.
+    pub(super) fn begin_many(&self) -> bool {
+        let begins = self.route.get() == Route::Usual;
+        if begins {
+            self.route.set(Route::Many);
+        }
+        begins
+    }
+
+    pub(super) fn end_many(&self) {
+        self.route.set(Route::Usual);
+        if self.many.replace(0) > 0 {
+            self.threads.notify();
+        }
+    }
+
+    #[inline(never)]
+    fn schedule_one_of_many(&self, ready: Ready) {
+        self.queue.push(ready);
+        let many = self.many.get().wrapping_add(1);
+        self.many.set(many);
+        // A hog's spare may sleep again by now.
+        if many % TELL_EVERY == 1 || self.lifo.is_hog_by_now() {
+            self.threads.notify();
+        }
+    }
+
     /// An event fired here: this thread comes out of the driver and runs it.
     #[inline(never)]
     fn schedule_in_io(&self, ready: Ready) {
@@ -151,7 +198,7 @@ impl Worker {
     #[cold]
     fn schedule_special(&self, ready: Ready) {
         self.threads.inject(ready);
-        if self.in_io.get() {
+        if self.route.get() == Route::Io {
             self.slot().wake.store(1, SeqCst);
             let waker = self.slot().io_waker.lock().clone();
             if let Some(waker) = waker {
@@ -296,9 +343,9 @@ impl Worker {
             self.last_io.set(now);
             // Events go to our queue without waking ourselves.
             let former = self.slot().wake.swap(1, SeqCst);
-            self.in_io.set(true);
+            self.route.set(Route::Io);
             self.threads.io.drive(self.index, Some(Duration::ZERO), |_| true);
-            self.in_io.set(false);
+            self.route.set(Route::Usual);
             self.slot().wake.store(former, SeqCst);
         }
     }
@@ -316,17 +363,17 @@ impl Worker {
             let next = self.shared.timers.next();
             if next.is_some_and(|at| at <= now) {
                 // What it wakes goes into our queue.
-                self.in_io.set(true);
+                self.route.set(Route::Io);
                 self.shared.timers.fire(&self.shared, now);
-                self.in_io.set(false);
+                self.route.set(Route::Usual);
                 continue;
             }
-            self.in_io.set(true);
+            self.route.set(Route::Io);
             let drove = threads.io.drive(self.index, next.map(|at| at - now), |waker| {
                 *slot.io_waker.lock() = Some(waker.clone());
                 slot.wake.load(SeqCst) != 0 || self.shared.timers.next() != next
             });
-            self.in_io.set(false);
+            self.route.set(Route::Usual);
             if !drove {
                 // Another one keeps an eye on I/O and timers.
                 std::thread::park();
