@@ -9,7 +9,7 @@ const START: &str = "lists:foreach(fun(File) -> \
      {module, Module} = code:load_binary(Module, File, Binary) \
  end, init:get_plain_arguments()), differential:main().";
 
-const INTERPRETERS: [&str; 3] = ["differential", "processes", "supervisors"];
+const INTERPRETERS: [&str; 4] = ["differential", "processes", "servers", "supervisors"];
 
 pub(crate) struct Erlang {
     child: Child,

@@ -3,6 +3,7 @@
 //! | programs of | interpreters | what they do |
 //! |---|---|---|
 //! | `processes` | `processes/run.rs`, `erlang/processes.erl` | spawn, link, monitor, exit, send, receive, names, aliases, timers |
+//! | `servers` | `servers/run.rs`, `erlang/servers.erl` | a GenServer's calls, casts, replies, timeouts, continuations and stops |
 //! | `supervisors` | `supervisors/run.rs`, `erlang/supervisors.erl` | children start, fail, end, are started, stopped and asked for |
 //!
 //! A program is made from its number, run by an interpreter in `erl` and by its twin here, in the simulation, with several
@@ -19,6 +20,7 @@ mod comparison;
 mod erlang;
 mod processes;
 mod random;
+mod servers;
 mod supervisors;
 
 use comparison::agrees_with_erlang;
@@ -31,4 +33,9 @@ fn processes_do_what_they_do_in_erlang() {
 #[test]
 fn supervisors_do_what_they_do_in_erlang() {
     agrees_with_erlang::<supervisors::program::Script>(300);
+}
+
+#[test]
+fn servers_do_what_they_do_in_erlang() {
+    agrees_with_erlang::<servers::program::Script>(300);
 }
