@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! socket ─▶ resp::Decoder ─▶ command::parse ─▶ session::Session ─▶ plan::Plan ─▶ shard::Shard (one per process)
-//! socket ◀─ resp::Output  ◀───────────────────────────────────────┘      └─ effects: hub, scan, info, crash, …
+//! socket ◀─ resp::Output  ◀───────────────────────────────────────┘      └─ effects: hub, walk, info, crash, …
 //! ```
 //!
 //! Everything below decides and computes only: bytes, the time and other processes' answers come in as arguments, and
@@ -28,6 +28,7 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod shard;
 pub(crate) mod small_bytes;
+pub(crate) mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -13,10 +13,11 @@ use super::command::{ClientCommand, ClientFilter, Command, CrashTarget, PubsubOn
 use super::glob;
 use super::hub::{Delivery, HubChange, Subscription};
 use super::info::REDIS_VERSION;
-use super::plan::{Merge, Plan, Router, Scan};
+use super::plan::{Merge, Plan, Router};
 use super::resp::{Args, ErrorReply, Output, Reply};
 use super::shard::ShardRequest;
 use super::small_bytes::SmallBytes;
+use super::walk::Walk;
 
 /// What all connections of a server share and none changes.
 #[derive(Debug)]
@@ -36,8 +37,8 @@ pub(crate) enum Effect {
     Publish { channel: SmallBytes, message: SmallBytes },
     /// Ask the hub; its answer is the reply.
     Pubsub(PubsubQuery),
-    /// Ask shard after shard until there is a reply.
-    Scan(Scan),
+    /// Ask shard after shard until there is a reply. It can take long.
+    Walk(Walk),
     /// Reply with [`super::info::render`] of these sections.
     Info(Vec<String>),
     /// Reply with the [`ClientInfo`] lines of the connections that the filter takes.
@@ -142,10 +143,6 @@ impl Session {
                 plan.mset(router, pairs);
                 return None;
             }
-            Command::KeysMatching(pattern) => {
-                plan.all(router, &ShardRequest::Keys(pattern), Merge::Keys);
-                return None;
-            }
             Command::DbSize => {
                 plan.all(router, &ShardRequest::DbSize, Merge::Sum);
                 return None;
@@ -180,7 +177,8 @@ impl Session {
 
             Command::Publish { channel, message } => return Some(Effect::Publish { channel, message }),
             Command::Pubsub(query) => return Some(Effect::Pubsub(query)),
-            Command::Scan(options) => return Some(Effect::Scan(Scan::new(router, options))),
+            Command::KeysMatching(pattern) => return Some(Effect::Walk(Walk::keys(router, pattern))),
+            Command::Scan(options) => return Some(Effect::Walk(Walk::scan(router, options))),
             Command::Info(sections) => return Some(Effect::Info(sections)),
             Command::Client(ClientCommand::List(filter)) => return Some(Effect::ClientList(filter)),
             Command::Crash(target) => return Some(Effect::Crash(target)),

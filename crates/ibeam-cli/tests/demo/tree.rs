@@ -35,13 +35,14 @@ fn it_shows_who_is_there() {
     assert_eq!(
         without_pids(&tree(&mut one)),
         [
-            "demo _ supervisor, 3 children",
+            "demo _ supervisor, 4 children",
             "├─ shards _ supervisor, 3 children",
             "│  ├─ 0 (shard-0) _ worker",
             "│  ├─ 1 (shard-1) _ worker",
             "│  └─ 2 (shard-2) _ worker",
             "├─ pubsub _ supervisor, 1 child",
             "│  └─ hub _ worker",
+            "├─ walks _ supervisor, 0 children",
             "└─ clients _ supervisor, 3 children",
             "   ├─ refusals _ supervisor, 0 children",
             "   ├─ connections _ supervisor, 2 children",
@@ -129,8 +130,8 @@ fn many_children_are_counted_and_some_shown() {
         assert!(lines[at + 1..][..SHOWN].iter().all(|line| line.ends_with(" worker")), "{lines:#?}");
         assert!(lines[at + 1 + SHOWN].ends_with(&format!("└─ … {} more", children - SHOWN)), "{lines:#?}");
     }
-    // Root, three parts, hub, refusals, connections, listener; and what is shown of the two that have many.
-    assert_eq!(lines.len(), 8 + 2 * (SHOWN + 1), "{lines:#?}");
+    // Root, four parts, hub, refusals, connections, listener; and what is shown of the two that have many.
+    assert_eq!(lines.len(), 9 + 2 * (SHOWN + 1), "{lines:#?}");
 }
 
 #[test]

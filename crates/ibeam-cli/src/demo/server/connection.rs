@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use ibeam::prelude::*;
-use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -19,18 +18,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::super::command::CrashTarget;
 use super::super::hub::{Delivery, HubChange};
 use super::super::info;
-use super::super::plan::{BatchReply, Calls, Plan, ShardCall};
+use super::super::plan::Plan;
 use super::super::resp::{Decoder, ErrorReply, Output, Reply};
 use super::super::session::{ClientInfo, Effect, Session};
+use super::ask::{RESTART_LOOK, RESTART_PATIENCE, ask, ask_all, failed, patiently};
 use super::context::Context;
 use super::hub_server::{HubServer, HubServerClient};
-use super::now_ms;
-use super::shard_server::{ShardServer, ShardServerClient};
+use super::shard_server::ShardServerClient;
+use super::{now_ms, walks};
 
-/// How long a request waits for a shard or the hub that is being restarted.
-const RESTART_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a request waits between two looks for it.
-const RESTART_LOOK: Duration = Duration::from_millis(1);
 /// How long a connection that we close waits for the client to close it as well. A socket that is closed while bytes lie in
 /// it unread resets the connection, and what we wrote last may not reach the client.
 const LINGER: Duration = Duration::from_millis(500);
@@ -335,15 +331,7 @@ impl Connection {
                 Ok(reply) => reply,
                 Err(error) => failed("the hub", &error).into(),
             },
-            Effect::Scan(mut scan) => loop {
-                let Some((shard, request)) = scan.next_call() else { break scan.into_reply() };
-                let call = ShardCall { shard, batch: smallvec::smallvec![request] };
-                match ask(&context, call).await.map(|mut reply| reply.pop()) {
-                    Ok(Some(reply)) => scan.absorb(reply),
-                    Ok(None) => unreachable!("a shard answers every request"),
-                    Err(error) => break error.into(),
-                }
-            },
+            Effect::Walk(walk) => walks::reply(&context, walk).await,
             Effect::Info(sections) => {
                 Reply::Bulk(info::render(&context.snapshot(&sections).await, &sections).into())
             }
@@ -514,96 +502,6 @@ mod buffers {
             });
         }
     }
-}
-
-/// Awaits a call of a named server. While that is being restarted the call waits; one that was under way when the server
-/// crashed has failed.
-async fn patiently<R>(mut call: impl Future<Output = Result<R, CallError>> + Unpin) -> Result<R, CallError> {
-    match (&mut call).await {
-        Err(CallError::NoProc { .. }) => {}
-        result => return result,
-    }
-    let give_up = process::now() + RESTART_PATIENCE;
-    loop {
-        process::sleep(RESTART_LOOK).await;
-        match (&mut call).await {
-            Err(CallError::NoProc { .. }) if process::now() < give_up => {}
-            result => return result,
-        }
-    }
-}
-
-/// The process that a shard has now. Its handle, which all connections share, would be a place where they get in each other's way.
-fn by_pid(shard: &ServerRef<ShardServer>) -> ServerRef<ShardServer> {
-    shard.pid().map_or_else(|| shard.clone(), ServerRef::of)
-}
-
-/// Sends a call to the next process of the server: the one that it was for had ended before it came.
-async fn to_the_next<S: HandleCall<Q>, Q: Send + 'static>(
-    mut call: Call<S, Q>,
-    server: &ServerRef<S>,
-) -> Result<S::Reply, CallError> {
-    call.redirect(server);
-    patiently(call).await
-}
-
-/// Asks a shard.
-async fn ask(context: &Context, call: ShardCall) -> Result<BatchReply, ErrorReply> {
-    let ShardCall { shard, batch } = call;
-    let server = &context.shards[shard];
-    let mut call = by_pid(server).run(batch).timeout(Timeout::Infinity);
-    let result = match (&mut call).await {
-        Err(CallError::NoProc { .. }) => Box::pin(to_the_next(call, server)).await,
-        result => result,
-    };
-    result.map_err(|error| failed(&format!("shard {shard}"), &error))
-}
-
-/// Asks several shards at once; all answers, in the order of the calls.
-async fn ask_all(context: &Context, calls: Calls) -> SmallVec<[Result<BatchReply, ErrorReply>; 4]> {
-    let shards: SmallVec<[usize; 4]> = calls.iter().map(|call| call.shard).collect();
-    let mut calls: SmallVec<[_; 4]> = calls
-        .into_iter()
-        .map(|ShardCall { shard, batch }| {
-            by_pid(&context.shards[shard]).run(batch).timeout(Timeout::Infinity)
-        })
-        .collect();
-    let sent = send_all(&mut calls).await;
-    let mut results = SmallVec::new();
-    for ((shard, mut call), early) in shards.into_iter().zip(calls).zip(sent) {
-        let result = match early {
-            Some(result) => result,
-            None => (&mut call).await,
-        };
-        let result = match result {
-            Err(CallError::NoProc { .. }) => to_the_next(call, &context.shards[shard]).await,
-            result => result,
-        };
-        results.push(result.map_err(|error| failed(&format!("shard {shard}"), &error)));
-    }
-    results
-}
-
-/// Polls each call once, which sends it; what is known of each by then. Await the others in any order: they run side by side.
-pub(super) async fn send_all<C: Future + Unpin>(calls: &mut [C]) -> SmallVec<[Option<C::Output>; 4]> {
-    poll_fn(|cx| {
-        let poll = |call: &mut C| match pin!(call).poll(cx) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        };
-        Poll::Ready(calls.iter_mut().map(poll).collect())
-    })
-    .await
-}
-
-fn failed(whom: &str, error: &CallError) -> ErrorReply {
-    let why = match error {
-        CallError::Exited { .. } => {
-            "crashed while it had this request; whether it was done is not known".to_owned()
-        }
-        error => error.to_string(),
-    };
-    ErrorReply::from(format!("ERR {whom}: {why}"))
 }
 
 #[cfg(test)]

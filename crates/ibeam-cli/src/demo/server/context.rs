@@ -13,11 +13,12 @@ use super::super::info::{self, Snapshot};
 use super::super::options::DemoOptions;
 use super::super::session::{ClientInfo, Settings};
 use super::super::shard::{ShardReply, ShardRequest};
-use super::connection::{Describe, send_all};
+use super::ask::send_all;
+use super::connection::Describe;
 use super::connections::{CONNECTIONS, ClientsRef};
 use super::hub_server::{self, HubServer, HubServerClient};
 use super::shard_server::{ShardServer, ShardServerClient};
-use super::tree;
+use super::{tree, walks};
 
 /// Settings that nobody changes, and counters.
 pub(super) struct Context {
@@ -30,6 +31,7 @@ pub(super) struct Context {
     /// By partition. Each finds its process without asking the supervisor.
     pub(super) shards: Vec<ServerRef<ShardServer>>,
     pub(super) connections: ClientsRef,
+    pub(super) walks: TaskSupervisorRef,
     started: Instant,
     last_id: AtomicU64,
     rejected: AtomicU64,
@@ -50,6 +52,7 @@ impl Context {
             shards,
             started: Instant::now(),
             connections: ClientsRef::named_template(CONNECTIONS),
+            walks: TaskSupervisorRef::named(walks::NAME),
             last_id: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             cut_off: AtomicUsize::new(0),

@@ -1,5 +1,6 @@
 //! The demo's processes: one supervision tree ([`tree`]), and the handle of who started it.
 
+mod ask;
 mod connection;
 mod connections;
 mod context;
@@ -7,6 +8,7 @@ mod hub_server;
 mod listener;
 mod shard_server;
 mod tree;
+mod walks;
 
 #[cfg(test)]
 mod tests;

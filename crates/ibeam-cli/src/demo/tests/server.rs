@@ -175,12 +175,12 @@ impl Server {
                 Reply::Integer(count as i64)
             }
             Effect::Pubsub(query) => self.hub.query(query),
-            Effect::Scan(mut scan) => {
-                while let Some((shard, request)) = scan.next_call() {
+            Effect::Walk(mut walk) => {
+                while let Some((shard, request)) = walk.next_step() {
                     let shard = self.shards[shard].as_mut().expect("not crashed in these tests");
-                    scan.absorb(shard.apply(request, self.now));
+                    walk.absorb(shard.apply(request, self.now));
                 }
-                scan.into_reply()
+                walk.into_reply()
             }
             Effect::Info(sections) => Reply::Bulk(info::render(&self.snapshot(), &sections).into()),
             Effect::ClientList(filter) => {
