@@ -43,7 +43,9 @@ fn it_shows_who_is_there() {
             "├─ pubsub _ supervisor, 1 child",
             "│  └─ hub _ worker",
             "├─ walks _ supervisor, 0 children",
-            "└─ clients _ supervisor, 3 children",
+            "└─ clients _ supervisor, 4 children",
+            "   ├─ client-ids _ supervisor, 1 child",
+            "   │  └─ 0 _ worker",
             "   ├─ refusals _ supervisor, 0 children",
             "   ├─ connections _ supervisor, 2 children",
             "   │  ├─ connection-1 _ worker",
@@ -130,8 +132,8 @@ fn many_children_are_counted_and_some_shown() {
         assert!(lines[at + 1..][..SHOWN].iter().all(|line| line.ends_with(" worker")), "{lines:#?}");
         assert!(lines[at + 1 + SHOWN].ends_with(&format!("└─ … {} more", children - SHOWN)), "{lines:#?}");
     }
-    // Root, four parts, hub, refusals, connections, listener; and what is shown of the two that have many.
-    assert_eq!(lines.len(), 9 + 2 * (SHOWN + 1), "{lines:#?}");
+    // Root, four parts, hub, client-ids and its partition, refusals, connections, listener; and what is shown of the two that have many.
+    assert_eq!(lines.len(), 11 + 2 * (SHOWN + 1), "{lines:#?}");
 }
 
 #[test]

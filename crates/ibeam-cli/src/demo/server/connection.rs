@@ -104,6 +104,10 @@ impl Connection {
 
     /// Serves the client until it or the server goes. Boxed, so that the future holds it once.
     pub(super) async fn serve(mut self: Box<Self>) {
+        if let Err(error) = self.context.client_ids.register(self.session.id(), ()) {
+            tracing::warn!("a client was dropped: {error}");
+            return;
+        }
         let ended = loop {
             if let Err(end) = self.step().await {
                 break end;
@@ -367,7 +371,7 @@ impl Connection {
             Effect::Crash(CrashTarget::Connection(id)) => {
                 let id = id.unwrap_or(self.session.id());
                 assert!(id != self.session.id(), "DEBUG CRASH connection {id}");
-                match process::whereis(Context::connection_name(id)) {
+                match context.client_ids.whereis(&id) {
                     Some(pid) => {
                         pid.send(Crash);
                         Reply::OK

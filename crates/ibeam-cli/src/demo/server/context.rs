@@ -15,7 +15,7 @@ use super::super::session::{ClientInfo, Settings};
 use super::super::shard::{ShardReply, ShardRequest};
 use super::ask::send_all;
 use super::connection::Describe;
-use super::connections::{CONNECTIONS, ClientsRef};
+use super::connections::{CLIENT_IDS, CONNECTIONS, ClientIds, ClientsRef};
 use super::hub_server::{self, HubServer, HubServerClient};
 use super::shard_server::{ShardServer, ShardServerClient};
 use super::{tree, walks};
@@ -31,6 +31,7 @@ pub(super) struct Context {
     /// By partition. Each finds its process without asking the supervisor.
     pub(super) shards: Vec<ServerRef<ShardServer>>,
     pub(super) connections: ClientsRef,
+    pub(super) client_ids: ClientIds,
     pub(super) walks: TaskSupervisorRef,
     started: Instant,
     last_id: AtomicU64,
@@ -52,6 +53,7 @@ impl Context {
             shards,
             started: Instant::now(),
             connections: ClientsRef::named_template(CONNECTIONS),
+            client_ids: ClientIds::named(CLIENT_IDS),
             walks: TaskSupervisorRef::named(walks::NAME),
             last_id: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
@@ -129,10 +131,19 @@ impl Context {
     /// itself, is left out.
     pub(super) async fn other_clients(&self, filter: &ClientFilter) -> Vec<ClientInfo> {
         let myself = process::self_pid();
-        let connections = self.connections.which_children().await.unwrap_or_default();
-        let others = connections.into_iter().filter_map(|child| child.pid).filter(|pid| *pid != myself);
-        let calls =
-            others.map(|pid| process::Call::<Describe, ClientInfo>::new(pid, Describe).timeout(MOMENT));
+        let mut others = match filter {
+            ClientFilter::Ids(ids) => ids.iter().filter_map(|id| self.client_ids.whereis(id)).collect(),
+            ClientFilter::None => Vec::new(),
+            ClientFilter::All | ClientFilter::Subscribers(_) => {
+                self.client_ids.select(|_, pid, ()| Some(pid))
+            }
+        };
+        others.retain(|pid| *pid != myself);
+        others.sort_unstable();
+        others.dedup();
+        let calls = others
+            .into_iter()
+            .map(|pid| process::Call::<Describe, ClientInfo>::new(pid, Describe).timeout(MOMENT));
         all(calls.collect()).await.into_iter().flatten().filter(|info| info.is_in(filter)).collect()
     }
 

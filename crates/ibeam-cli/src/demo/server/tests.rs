@@ -102,6 +102,22 @@ fn without_the_connections_supervisor_the_listener_starts_anew_too() {
 }
 
 #[test]
+fn without_the_registry_of_clients_all_of_them_come_again() {
+    with_demo(|address| async move {
+        let mut client = Client::new(address).await;
+        assert_eq!(client.ask("SET k v").await, "+OK");
+        kill("client-ids").await;
+        assert_eq!(client.ask("PING").await, "");
+        let (mut one, mut two) = (Client::new(address).await, Client::new(address).await);
+        assert_eq!(one.ask("GET k").await, "$1");
+        assert_eq!(one.ask("").await, "v");
+        let id = two.ask("CLIENT ID").await.replace(':', "");
+        assert_eq!(one.ask(&format!("DEBUG CRASH connection {id}")).await, "+OK");
+        assert_eq!(two.ask("").await, "");
+    });
+}
+
+#[test]
 fn without_the_shards_supervisor_connections_wait_for_the_next_one() {
     with_demo(|address| async move {
         let mut client = Client::new(address).await;

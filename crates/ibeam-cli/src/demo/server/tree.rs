@@ -9,6 +9,7 @@
 //! │  └─ hub        permanent      who listens to what
 //! ├─ walks         temporary …    task supervisor: who goes over all keys, for KEYS and SCAN
 //! └─ clients       rest_for_one   supervisor
+//!    ├─ client-ids                registry: which process serves whom
 //!    ├─ refusals   temporary …    dynamic supervisor: those for whom there is no room are told so
 //!    ├─ connections               dynamic supervisor, at most as many as `--max-clients`
 //!    │  └─ temporary …            one process per client
@@ -23,7 +24,7 @@
 //! - **walks** take long, and have a process each, so that neither a shard nor another client waits for them. One that crashes is an
 //!   error for who has asked for it.
 //! - **clients** start in order, and what comes later needs what is before it: without its supervisor there is nobody to whom the listener
-//!   could give a client, so it does not outlive it. The other way round, a crash of the listener closes no connection. Its socket is
+//!   could give a client, so it does not outlive it, and a connection that is not in **client-ids** could not be found. The other way round, a crash of the listener closes no connection. Its socket is
 //!   not its own, and stays open meanwhile.
 //! - **connections** are temporary: a socket is gone with the process that had it, and it is the client who comes again.
 //!
@@ -37,6 +38,7 @@ use ibeam::prelude::*;
 use ibeam::supervisor::ServerChild;
 use tokio::net::TcpListener;
 
+use super::connections::ClientIds;
 use super::context::Context;
 use super::hub_server::{self, HubServer};
 use super::shard_server::ShardServer;
@@ -56,6 +58,7 @@ pub(super) fn demo(socket: Arc<TcpListener>, context: &Arc<Context>) -> Supervis
     let pubsub = Supervisor::new(Strategy::OneForOne).name(PUBSUB).intensity(CRASHES, WITHIN).child(hub);
     let clients = Supervisor::new(Strategy::RestForOne)
         .name(CLIENTS)
+        .child(ClientIds::unique(connections::CLIENT_IDS))
         .child(connections::refusals())
         .child(connections::connections(context))
         .child(listener::child_spec(socket, context));
