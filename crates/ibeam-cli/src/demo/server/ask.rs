@@ -13,16 +13,14 @@ use super::super::resp::ErrorReply;
 use super::context::Context;
 use super::shard_server::{ShardServer, ShardServerClient};
 
-/// How long a request waits for a shard or the hub that is being restarted.
+/// How long a request waits for a server that is being restarted.
 pub(super) const RESTART_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a request waits between two looks for it.
 pub(super) const RESTART_LOOK: Duration = Duration::from_millis(1);
 
-/// Awaits a call of a named server. While that is being restarted the call waits; one that was under way when the server
+/// Awaits a call of a server. While that is being restarted the call waits; one that was under way when the server
 /// crashed has failed.
-pub(super) async fn patiently<R>(
-    mut call: impl Future<Output = Result<R, CallError>> + Unpin,
-) -> Result<R, CallError> {
+async fn patiently<R>(mut call: impl Future<Output = Result<R, CallError>> + Unpin) -> Result<R, CallError> {
     match (&mut call).await {
         Err(CallError::NoProc { .. }) => {}
         result => return result,
@@ -104,7 +102,7 @@ pub(super) async fn send_all<C: Future + Unpin>(calls: &mut [C]) -> SmallVec<[Op
 }
 
 /// What a client is told whose request `whom` did not answer.
-pub(super) fn failed(whom: &str, error: &CallError) -> ErrorReply {
+fn failed(whom: &str, error: &CallError) -> ErrorReply {
     let why = match error {
         CallError::Exited { .. } => {
             "crashed while it had this request; whether it was done is not known".to_owned()

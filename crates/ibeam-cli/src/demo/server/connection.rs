@@ -16,14 +16,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::command::CrashTarget;
-use super::super::hub::{Delivery, HubChange};
 use super::super::info;
 use super::super::plan::Plan;
 use super::super::resp::{Decoder, ErrorReply, Output, Reply};
 use super::super::session::{ClientInfo, Effect, Session};
-use super::ask::{RESTART_LOOK, RESTART_PATIENCE, ask, ask_all, failed, patiently};
+use super::super::topics::{Change, Delivery};
+use super::ask::{RESTART_LOOK, RESTART_PATIENCE, ask, ask_all};
+use super::bus::Listener;
 use super::context::Context;
-use super::hub_server::{HubServer, HubServerClient};
 use super::shard_server::ShardServerClient;
 use super::{now_ms, walks};
 
@@ -48,8 +48,10 @@ pub(super) struct Connection {
     output: Output,
     /// What all connections share.
     context: Arc<Context>,
-    /// The hub's process that knows our subscriptions, and its monitor; `None` before the first subscription.
-    hub: Option<(Pid, Reference)>,
+    /// What we listen to; `None` before the first subscription.
+    listener: Option<Box<Listener>>,
+    /// The bus, or the registry of clients, has crashed, and does not know us any more.
+    unknown: bool,
     /// The last time that bytes went in or out.
     active: Instant,
 }
@@ -97,7 +99,8 @@ impl Connection {
             plan: Plan::new(&context.settings.router),
             output: Output::default(),
             context,
-            hub: None,
+            listener: None,
+            unknown: false,
             active: Instant::now(),
         }
     }
@@ -171,6 +174,9 @@ impl Connection {
 
     /// Does what has arrived, writes what can be written, waits for more.
     async fn step(&mut self) -> Result<(), End> {
+        if self.unknown {
+            Box::pin(self.introduce()).await?;
+        }
         let mut more = !self.is_behind();
         if more {
             more = self.do_requests().await?;
@@ -319,22 +325,17 @@ impl Connection {
     async fn perform(&mut self, effect: Effect) -> Result<(), End> {
         let context = Arc::clone(&self.context);
         let reply = match effect {
-            Effect::Hub(changes) => return self.tell_hub(changes).await,
+            Effect::Subscriptions(changes) => return self.subscribe(changes).await,
             Effect::Close => return Err(End::Close),
             Effect::Shutdown => {
                 context.shutdown.notify_one();
                 return Err(End::Close);
             }
-            Effect::Publish { channel, message } => {
-                match patiently(&mut context.hub.publish(channel, message)).await {
-                    Ok(count) => Reply::Integer(i64::try_from(count).unwrap_or(i64::MAX)),
-                    Err(error) => failed("the hub", &error).into(),
-                }
-            }
-            Effect::Pubsub(query) => match patiently(&mut context.hub.query(query)).await {
-                Ok(reply) => reply,
-                Err(error) => failed("the hub", &error).into(),
+            Effect::Publish { channel, message } => match context.bus.publish(&channel, &message) {
+                Ok(count) => Reply::Integer(i64::try_from(count).unwrap_or(i64::MAX)),
+                Err(error) => ErrorReply::from(format!("ERR {error}")).into(),
             },
+            Effect::Pubsub(query) => context.bus.query(query),
             Effect::Walk(walk) => walks::reply(&context, walk).await,
             Effect::Info(sections) => {
                 Reply::Bulk(info::render(&context.snapshot(&sections).await, &sections).into())
@@ -355,8 +356,11 @@ impl Connection {
                 Reply::Bulk(clients.iter().map(|info| format!("{info}\n")).collect::<String>().into())
             }
             Effect::Crash(CrashTarget::Hub) => {
-                context.hub.crash();
-                Reply::OK
+                if context.bus.crash().await {
+                    Reply::OK
+                } else {
+                    ErrorReply::new("ERR the hub is being restarted").into()
+                }
             }
             Effect::Crash(CrashTarget::Shard(index)) => match context.shards.get(index) {
                 Some(shard) => {
@@ -395,10 +399,6 @@ impl Connection {
             let Some(message) = process::try_recv() else { break };
             self.message(message)?;
         }
-        // The hub has crashed and lost all subscriptions: its next incarnation hears of ours.
-        if self.hub.is_none() && self.session.is_subscribed() {
-            return Box::pin(self.introduce()).await;
-        }
         Ok(())
     }
 
@@ -420,58 +420,63 @@ impl Connection {
         if message.is::<Crash>() {
             panic!("DEBUG CRASH connection {}", self.session.id());
         }
-        let message = match message.downcast::<Exit>() {
+        match message.downcast::<Exit>() {
+            Ok(Exit { pid, .. }) if !is_supervisor(pid) => self.unknown = true,
             // Its supervisor has been asked to stop, or is gone without a word.
             Ok(Exit { reason: ExitReason::Shutdown, .. }) => return Err(End::Stop),
             Ok(_) => return Err(End::Lost),
-            Err(message) => message,
-        };
-        match message.downcast::<Down>() {
-            Ok(down) => {
-                self.hub.take_if(|(_, monitor)| *monitor == down.monitor);
-            }
             Err(message) => tracing::warn!(connection = self.session.id(), ?message, "unexpected message"),
         }
         Ok(())
     }
 
-    /// Tells the hub of new and ended subscriptions. When this returns they hold.
-    async fn tell_hub(&mut self, changes: Vec<HubChange>) -> Result<(), End> {
-        if let Some((hub, _)) = self.hub
-            && ServerRef::<HubServer>::of(hub).change(process::self_pid(), changes).await.is_ok()
-        {
+    /// Begins and ends subscriptions. When this returns they hold.
+    async fn subscribe(&mut self, changes: Vec<Change>) -> Result<(), End> {
+        let bus = &self.context.bus;
+        let listener = self.listener.get_or_insert_with(|| Box::new(Listener::new(bus)));
+        if listener.change(changes).is_ok() && !has_lost_something().await {
             return Ok(());
         }
         self.introduce().await
     }
 
-    /// Tells a hub that does not know us of all subscriptions. Monitors it first: if it crashes after that, we hear of it.
+    /// Tells a bus and a registry that do not know us, or not all, of our number and subscriptions.
     async fn introduce(&mut self) -> Result<(), End> {
         let give_up = process::now() + RESTART_PATIENCE;
+        self.unknown = false;
         loop {
-            if let Some((_, monitor)) = self.hub.take() {
-                process::demonitor_flush(monitor);
-            }
-            let subscriptions = self.session.resubscribe();
-            if subscriptions.is_empty() {
+            let registered = match self.context.client_ids.register(self.session.id(), ()) {
+                Ok(_) => true,
+                Err(RegisterError::AlreadyRegistered { pid, .. }) => pid == process::self_pid(),
+                Err(_) => false,
+            };
+            let subscribed = self.listener.as_ref().is_none_or(|listener| listener.anew().is_ok());
+            // If something has crashed meanwhile, this may have been half with the old one.
+            if registered && subscribed && !has_lost_something().await {
                 return Ok(());
-            }
-            if let Some(hub) = self.context.hub.pid() {
-                self.hub = Some((hub, process::monitor(hub)));
-                let told = ServerRef::<HubServer>::of(hub).change(process::self_pid(), subscriptions);
-                if told.await.is_ok() {
-                    return Ok(());
-                }
             }
             if process::now() >= give_up {
                 tracing::warn!(
                     connection = self.session.id(),
-                    "disconnected: there is no hub for its subscriptions"
+                    "disconnected: there is nobody who takes its subscriptions"
                 );
                 return Err(End::Lost);
             }
             process::sleep(RESTART_LOOK).await;
         }
+    }
+}
+
+/// Whether this is our supervisor, and not somebody with whom we are registered.
+fn is_supervisor(pid: Pid) -> bool {
+    process::parent() == Some(pid)
+}
+
+/// Whether there is news in the mailbox that the bus or the registry has crashed. Takes it out.
+async fn has_lost_something() -> bool {
+    receive! {
+        Exit { pid, .. } if !is_supervisor(pid) => true,
+        after Duration::ZERO => false,
     }
 }
 

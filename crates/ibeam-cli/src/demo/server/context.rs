@@ -1,6 +1,7 @@
 //! What all processes of the server share.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -14,9 +15,9 @@ use super::super::options::DemoOptions;
 use super::super::session::{ClientInfo, Settings};
 use super::super::shard::{ShardReply, ShardRequest};
 use super::ask::send_all;
+use super::bus::Bus;
 use super::connection::Describe;
 use super::connections::{CLIENT_IDS, CONNECTIONS, ClientIds, ClientsRef};
-use super::hub_server::{self, HubServer, HubServerClient};
 use super::shard_server::{ShardServer, ShardServerClient};
 use super::{tree, walks};
 
@@ -27,7 +28,7 @@ pub(super) struct Context {
     pub(super) address: SocketAddr,
     /// A client has asked for the end.
     pub(super) shutdown: Notify,
-    pub(super) hub: ServerRef<HubServer>,
+    pub(super) bus: Arc<Bus>,
     /// By partition. Each finds its process without asking the supervisor.
     pub(super) shards: Vec<ServerRef<ShardServer>>,
     pub(super) connections: ClientsRef,
@@ -49,7 +50,7 @@ impl Context {
             settings,
             address,
             shutdown: Notify::new(),
-            hub: ServerRef::named(hub_server::NAME),
+            bus: Arc::new(Bus::new()),
             shards,
             started: Instant::now(),
             connections: ClientsRef::named_template(CONNECTIONS),
@@ -94,7 +95,7 @@ impl Context {
             _ => None,
         });
         let shards = shards.collect();
-        let (channels, patterns) = self.hub.counts().timeout(MOMENT).await.unwrap_or_default();
+        let (channels, patterns) = self.bus.counts();
         let connections = self.connections.count_children().await.unwrap_or_default();
         let tree = if info::shows_tree(sections) { Some(self.tree().await) } else { None };
         let metrics = ibeam::metrics();
