@@ -81,6 +81,13 @@ enum Event {
     Writable,
 }
 
+impl End {
+    /// Our supervisor has been asked to stop, or is gone without a word.
+    fn of_supervisor(reason: &ExitReason) -> Self {
+        if *reason == ExitReason::Shutdown { Self::Stop } else { Self::Lost }
+    }
+}
+
 impl From<io::Error> for End {
     fn from(_: io::Error) -> Self {
         // A client that goes away is no news.
@@ -421,10 +428,8 @@ impl Connection {
             panic!("DEBUG CRASH connection {}", self.session.id());
         }
         match message.downcast::<Exit>() {
-            Ok(Exit { pid, .. }) if !is_supervisor(pid) => self.unknown = true,
-            // Its supervisor has been asked to stop, or is gone without a word.
-            Ok(Exit { reason: ExitReason::Shutdown, .. }) => return Err(End::Stop),
-            Ok(_) => return Err(End::Lost),
+            Ok(Exit { pid, reason }) if is_supervisor(pid) => return Err(End::of_supervisor(&reason)),
+            Ok(_) => self.unknown = true,
             Err(message) => tracing::warn!(connection = self.session.id(), ?message, "unexpected message"),
         }
         Ok(())
@@ -462,7 +467,14 @@ impl Connection {
                 );
                 return Err(End::Lost);
             }
-            process::sleep(RESTART_LOOK).await;
+            // Who is waited for may be restarted only after we have gone.
+            let supervisor_ended = receive! {
+                Exit { pid, reason } if is_supervisor(pid) => Some(reason),
+                after RESTART_LOOK => None,
+            };
+            if let Some(reason) = supervisor_ended {
+                return Err(End::of_supervisor(&reason));
+            }
         }
     }
 }
