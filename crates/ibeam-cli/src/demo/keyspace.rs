@@ -383,13 +383,6 @@ impl Keyspace {
         Some(from)
     }
 
-    /// Visits every entry, those that expired included, in no particular order.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Entry)) {
-        for entry in self.segments.iter().flat_map(|segment| segment.table.iter()) {
-            visit(entry);
-        }
-    }
-
     /// Splits a segment into two halves; false if it may not be split any more.
     #[cold]
     fn split(&mut self, segment: usize) -> bool {

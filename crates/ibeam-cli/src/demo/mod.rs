@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! socket ─▶ resp::Decoder ─▶ command::parse ─▶ session::Session ─▶ plan::Plan ─▶ shard::Shard (one per process)
-//! socket ◀─ resp::Output  ◀───────────────────────────────────────┘      └─ effects: hub, scan, info, crash, …
+//! socket ◀─ resp::Output  ◀───────────────────────────────────────┘      └─ effects: pub/sub, walk, info, crash, …
 //! ```
 //!
 //! Everything below decides and computes only: bytes, the time and other processes' answers come in as arguments, and
@@ -17,7 +17,6 @@
 
 pub(crate) mod command;
 pub(crate) mod glob;
-pub(crate) mod hub;
 pub(crate) mod info;
 pub(crate) mod keyspace;
 pub(crate) mod number;
@@ -28,6 +27,8 @@ pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod shard;
 pub(crate) mod small_bytes;
+pub(crate) mod topics;
+pub(crate) mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -15,11 +15,12 @@
 
 use smallvec::{IntoIter, SmallVec};
 
-use super::command::{KeysOp, ScanOptions};
+use super::command::KeysOp;
 use super::keyspace::{Key, KeyHasher};
 use super::resp::{Args, ErrorReply, Output, Reply};
-use super::shard::{KeyOp, ScanPart, ShardReply, ShardRequest};
+use super::shard::{KeyOp, ShardReply, ShardRequest};
 use super::small_bytes::SmallBytes;
+use super::walk::SHARDS_MAX;
 
 /// The requests for one shard, in order: the message that its process gets.
 pub(crate) type Batch = SmallVec<[ShardRequest; 1]>;
@@ -106,8 +107,6 @@ pub(crate) enum Merge {
     Sum,
     /// `+OK`, whatever the counts.
     Ok,
-    /// All keys, in no order.
-    Keys,
     /// The values, each at its position, of so many.
     Values(usize),
 }
@@ -279,7 +278,7 @@ impl CallResult {
 }
 
 fn merge_parts(parts: Vec<Part>, merge: Merge, results: &mut [CallResult]) -> Reply {
-    let (mut sum, mut keys, mut failed) = (0, Vec::new(), None);
+    let (mut sum, mut failed) = (0, None);
     let mut values = match merge {
         Merge::Values(count) => vec![Reply::Nil; count],
         _ => Vec::new(),
@@ -288,7 +287,6 @@ fn merge_parts(parts: Vec<Part>, merge: Merge, results: &mut [CallResult]) -> Re
     for part in parts {
         match results[part.call as usize].next() {
             Ok(ShardReply::Count(count)) => sum += count,
-            Ok(ShardReply::Keys(more)) => keys.extend(more.into_iter().map(Reply::Bulk)),
             Ok(ShardReply::Values(found)) => {
                 for (position, value) in part.positions.into_iter().zip(found) {
                     values[position as usize] = Reply::bulk_or_nil(value);
@@ -302,83 +300,7 @@ fn merge_parts(parts: Vec<Part>, merge: Merge, results: &mut [CallResult]) -> Re
         (Some(error), _) => error.into(),
         (None, Merge::Sum) => Reply::Integer(sum as i64),
         (None, Merge::Ok) => Reply::OK,
-        (None, Merge::Keys) => Reply::Array(keys),
         (None, Merge::Values(_)) => Reply::Array(values),
-    }
-}
-
-/// A cursor has 16 bits for the shard.
-const SHARDS_MAX: usize = 1 << 16;
-
-/// A SCAN on its way over the shards: ask, absorb, until there is a reply.
-///
-/// The cursor is the shard's index in the lower 16 bits and the position in it (see [`super::keyspace`]) above them; 0
-/// is both the beginning and the end. It holds all the state there is, so cursors cost nothing and never expire; a
-/// cursor that was made up starts somewhere or ends the scan.
-#[derive(Debug)]
-pub(crate) struct Scan {
-    shards: usize,
-    /// Where to go on: shard and position; `None` at the end.
-    next: Option<(usize, u32)>,
-    pattern: Option<SmallBytes>,
-    other_type: bool,
-    /// How many keys are still to be visited.
-    left: usize,
-    keys: Vec<SmallBytes>,
-}
-
-impl Scan {
-    /// A SCAN with these arguments.
-    pub(crate) fn new(router: &Router, options: ScanOptions) -> Self {
-        let shard = (options.cursor % SHARDS_MAX as u64) as usize;
-        let position = u32::try_from(options.cursor / SHARDS_MAX as u64).ok();
-        Self {
-            shards: router.shards,
-            next: position.filter(|_| shard < router.shards).map(|position| (shard, position)),
-            pattern: options.pattern,
-            other_type: options.other_type,
-            left: options.count,
-            keys: Vec::new(),
-        }
-    }
-
-    /// The next shard to ask, and what; `None` when there is enough for a reply.
-    ///
-    /// Small shards are walked over in one call of the client; a scan that finds nothing visits at most `COUNT` keys
-    /// per call all the same.
-    pub(crate) fn next_call(&self) -> Option<(usize, ShardRequest)> {
-        let (shard, from) = self.next.filter(|_| self.left > 0)?;
-        let part = ScanPart { from, count: self.left, pattern: self.pattern.clone() };
-        Some((shard, ShardRequest::Scan(part)))
-    }
-
-    /// Takes the answer to [`Scan::next_call`].
-    ///
-    /// # Panics
-    /// If it is not the answer to that.
-    pub(crate) fn absorb(&mut self, reply: ShardReply) {
-        let (ShardReply::Scanned { keys, visited, next }, Some((shard, _))) = (reply, self.next) else {
-            panic!("expected a part of a scan from a shard");
-        };
-        if !self.other_type {
-            self.keys.extend(keys);
-        }
-        self.left = self.left.saturating_sub(visited);
-        self.next = match next {
-            Some(position) => {
-                // The shard had enough, or it walked over many empty segments: the client asks again.
-                self.left = 0;
-                Some((shard, position))
-            }
-            None => Some((shard + 1, 0)).filter(|(shard, _)| *shard < self.shards),
-        };
-    }
-
-    /// The reply: cursor and keys.
-    pub(crate) fn into_reply(self) -> Reply {
-        let cursor =
-            self.next.map_or(0, |(shard, position)| u64::from(position) * SHARDS_MAX as u64 + shard as u64);
-        Reply::Array(vec![Reply::Bulk(cursor.to_string().into()), Reply::bulks(self.keys)])
     }
 }
 
@@ -495,16 +417,14 @@ mod tests {
     }
 
     #[test]
-    fn all_shards_are_asked_for_keys_and_flushed() {
+    fn all_shards_are_counted_and_flushed() {
         let mut server = Server::new(4);
         for number in 0..10 {
             server.plan.key(&server.router, format!("key {number}").into(), set("v".into()));
         }
         server.run(&[]);
-        server.plan.all(&server.router, &ShardRequest::Keys("*[37]".into()), Merge::Keys);
-        let (calls, text) = server.run(&[]);
-        assert_eq!(calls, 4);
-        assert!(text.starts_with("*2\r\n") && text.contains("key 3") && text.contains("key 7"), "{text}");
+        server.plan.all(&server.router, &ShardRequest::DbSize, Merge::Sum);
+        assert_eq!(server.run(&[]), (4, ":10\r\n".into()));
         server.plan.all(&server.router, &ShardRequest::Flush, Merge::Ok);
         server.plan.all(&server.router, &ShardRequest::DbSize, Merge::Sum);
         assert_eq!(server.run(&[]), (4, "+OK\r\n:0\r\n".into()));
@@ -534,70 +454,5 @@ mod tests {
         }
         let (_, text) = server.run(&[]);
         assert_eq!(text, "$-1\r\n".repeat(FULL));
-    }
-
-    fn scan(server: &mut Server, cursor: u64, count: usize, other_type: bool) -> (u64, Vec<SmallBytes>) {
-        let options = ScanOptions { cursor, count, pattern: None, other_type };
-        let mut scan = Scan::new(&server.router, options);
-        while let Some((shard, request)) = scan.next_call() {
-            let reply = server.shards[shard].apply(request, 0);
-            scan.absorb(reply);
-        }
-        let Reply::Array(parts) = scan.into_reply() else { panic!("not an array") };
-        let [Reply::Bulk(cursor), Reply::Array(keys)] = &parts[..] else { panic!("not a scan's reply") };
-        let keys = keys.iter().map(|key| match key {
-            Reply::Bulk(key) => key.clone(),
-            other => panic!("{other:?}"),
-        });
-        (str::from_utf8(cursor).expect("text").parse().expect("a number"), keys.collect())
-    }
-
-    #[test]
-    fn scans_go_over_all_shards() {
-        for (shards, entries, count) in [(1, 0, 10), (1, 100, 10), (7, 1000, 10), (7, 1000, 1), (3, 20, 1000)]
-        {
-            let mut server = Server::new(shards);
-            for number in 0..entries {
-                server.plan.key(&server.router, format!("key {number}").into(), set("v".into()));
-            }
-            server.run(&[]);
-            let (mut cursor, mut found, mut calls) = (0, Vec::new(), 0);
-            loop {
-                let (next, keys) = scan(&mut server, cursor, count, false);
-                assert!(keys.len() <= count + 2, "{}", keys.len());
-                found.extend(keys);
-                calls += 1;
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
-            found.sort_unstable();
-            found.dedup();
-            assert_eq!(found.len(), entries);
-            assert!(calls <= entries / count + shards + 1, "{calls}");
-        }
-    }
-
-    #[test]
-    fn a_small_database_is_scanned_in_one_call() {
-        let mut server = Server::new(8);
-        for number in 0..9 {
-            server.plan.key(&server.router, format!("key {number}").into(), set("v".into()));
-        }
-        server.run(&[]);
-        let (cursor, keys) = scan(&mut server, 0, 10, false);
-        assert_eq!((cursor, keys.len()), (0, 9));
-        assert_eq!(scan(&mut server, 0, 10, true), (0, vec![]), "another type");
-    }
-
-    #[test]
-    fn cursors_that_were_made_up_end_the_scan() {
-        let mut server = Server::new(2);
-        server.plan.key(&server.router, "k".into(), set("v".into()));
-        server.run(&[]);
-        for cursor in [2, 65_535, u64::MAX, 1 << 48] {
-            assert_eq!(scan(&mut server, cursor, 10, false), (0, vec![]), "{cursor}");
-        }
     }
 }

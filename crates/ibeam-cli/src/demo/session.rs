@@ -11,12 +11,13 @@ use std::fmt;
 
 use super::command::{ClientCommand, ClientFilter, Command, CrashTarget, PubsubOnly, PubsubQuery, lookup};
 use super::glob;
-use super::hub::{Delivery, HubChange, Subscription};
 use super::info::REDIS_VERSION;
-use super::plan::{Merge, Plan, Router, Scan};
+use super::plan::{Merge, Plan, Router};
 use super::resp::{Args, ErrorReply, Output, Reply};
 use super::shard::ShardRequest;
 use super::small_bytes::SmallBytes;
+use super::topics::{Change, Delivery, Subscription};
+use super::walk::Walk;
 
 /// What all connections of a server share and none changes.
 #[derive(Debug)]
@@ -29,15 +30,15 @@ pub(crate) struct Settings {
 /// What a connection must do for a request, after it ran its plan.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// Tell the hub, and wait until it knows; the confirmations are in the plan. Write them afterwards, so that whoever
+    /// Subscribe and unsubscribe; the confirmations are in the plan. Write them when the subscriptions hold, so that whoever
     /// reads them can rely on them.
-    Hub(Vec<HubChange>),
+    Subscriptions(Vec<Change>),
     /// Publish, and reply with how many got it.
     Publish { channel: SmallBytes, message: SmallBytes },
-    /// Ask the hub; its answer is the reply.
+    /// Reply with what there is listened to.
     Pubsub(PubsubQuery),
-    /// Ask shard after shard until there is a reply.
-    Scan(Scan),
+    /// Ask shard after shard until there is a reply. It can take long.
+    Walk(Walk),
     /// Reply with [`super::info::render`] of these sections.
     Info(Vec<String>),
     /// Reply with the [`ClientInfo`] lines of the connections that the filter takes.
@@ -142,10 +143,6 @@ impl Session {
                 plan.mset(router, pairs);
                 return None;
             }
-            Command::KeysMatching(pattern) => {
-                plan.all(router, &ShardRequest::Keys(pattern), Merge::Keys);
-                return None;
-            }
             Command::DbSize => {
                 plan.all(router, &ShardRequest::DbSize, Merge::Sum);
                 return None;
@@ -170,8 +167,8 @@ impl Session {
             Command::Reset => {
                 plan.ready(Reply::simple("RESET"), output);
                 self.name = SmallBytes::EMPTY;
-                let ended: Vec<_> = self.subscriptions.drain().map(HubChange::Unsubscribe).collect();
-                return (!ended.is_empty()).then_some(Effect::Hub(ended));
+                let ended: Vec<_> = self.subscriptions.drain().map(Change::Unsubscribe).collect();
+                return (!ended.is_empty()).then_some(Effect::Subscriptions(ended));
             }
             Command::Quit => {
                 plan.ready(Reply::OK, output);
@@ -180,7 +177,8 @@ impl Session {
 
             Command::Publish { channel, message } => return Some(Effect::Publish { channel, message }),
             Command::Pubsub(query) => return Some(Effect::Pubsub(query)),
-            Command::Scan(options) => return Some(Effect::Scan(Scan::new(router, options))),
+            Command::KeysMatching(pattern) => return Some(Effect::Walk(Walk::keys(router, pattern))),
+            Command::Scan(options) => return Some(Effect::Walk(Walk::scan(router, options))),
             Command::Info(sections) => return Some(Effect::Info(sections)),
             Command::Client(ClientCommand::List(filter)) => return Some(Effect::ClientList(filter)),
             Command::Crash(target) => return Some(Effect::Crash(target)),
@@ -226,11 +224,11 @@ impl Session {
         for name in names {
             let wanted = subscription(name.clone());
             if self.subscriptions.insert(wanted.clone()) {
-                changes.push(HubChange::Subscribe(wanted));
+                changes.push(Change::Subscribe(wanted));
             }
             plan.ready(self.confirmation(kind, Reply::Bulk(name)), output);
         }
-        (!changes.is_empty()).then_some(Effect::Hub(changes))
+        (!changes.is_empty()).then_some(Effect::Subscriptions(changes))
     }
 
     fn unsubscribe(
@@ -250,11 +248,11 @@ impl Session {
         for name in names {
             let ended = subscription(name.clone());
             if self.subscriptions.remove(&ended) {
-                changes.push(HubChange::Unsubscribe(ended));
+                changes.push(Change::Unsubscribe(ended));
             }
             plan.ready(self.confirmation(kind, Reply::Bulk(name)), output);
         }
-        (!changes.is_empty()).then_some(Effect::Hub(changes))
+        (!changes.is_empty()).then_some(Effect::Subscriptions(changes))
     }
 
     /// The names of all subscriptions of one kind.
@@ -277,11 +275,6 @@ impl Session {
         if self.subscriptions.contains(&delivery.subscription) {
             output.frame(delivery.frame);
         }
-    }
-
-    /// All subscriptions, for a hub that lost them.
-    pub(crate) fn resubscribe(&self) -> Vec<HubChange> {
-        self.subscriptions.iter().cloned().map(HubChange::Subscribe).collect()
     }
 
     /// Whether it waits for messages: such a connection is not idle.

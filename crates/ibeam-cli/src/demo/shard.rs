@@ -7,7 +7,6 @@
 //!    with its request.
 //! 3. The answers to a batch are in the order of its requests.
 
-use super::glob;
 use super::keyspace::{Entry, Key, Keyspace, NEVER};
 use super::number::parse_i64;
 use super::resp::{ErrorReply, Reply};
@@ -30,10 +29,9 @@ pub(crate) enum ShardRequest {
     Del(Vec<Key>),
     /// Answered with how many there are, equal ones counted each time.
     Exists(Vec<Key>),
-    /// The keys that match a glob; answered with [`ShardReply::Keys`]. Walks over all keys.
-    Keys(SmallBytes),
-    /// A part of a scan; answered with [`ShardReply::Scanned`].
-    Scan(ScanPart),
+    /// One step of a walk over the keys: about `count` of them in the order of [`Keyspace::scan`], from there on; answered with
+    /// [`ShardReply::Walked`].
+    Walk { from: u32, count: usize },
     /// Answered with how many keys there are, those included that expired but were not removed yet.
     DbSize,
     /// Removes everything; answered with how many there were.
@@ -123,17 +121,6 @@ pub(crate) enum TtlUnit {
     UnixMilliseconds,
 }
 
-/// A part of a scan over one shard; see [`Keyspace::scan`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ScanPart {
-    /// Where to go on.
-    pub(crate) from: u32,
-    /// How many keys to visit.
-    pub(crate) count: usize,
-    /// Keys that do not match are visited, but not said.
-    pub(crate) pattern: Option<SmallBytes>,
-}
-
 /// What a shard answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ShardReply {
@@ -141,9 +128,9 @@ pub(crate) enum ShardReply {
     Reply(Reply),
     Values(Vec<Option<SmallBytes>>),
     Count(usize),
-    Keys(Vec<SmallBytes>),
-    /// `next` is where to go on in this shard, `None` at its end; `visited` how many keys were looked at.
-    Scanned {
+    /// `next` is where to go on in this shard, `None` at its end; `visited` how many keys were looked at, those included that
+    /// expired and are not told.
+    Walked {
         keys: Vec<SmallBytes>,
         visited: usize,
         next: Option<u32>,
@@ -224,26 +211,15 @@ impl Shard {
             ShardRequest::Exists(keys) => {
                 ShardReply::Count(keys.iter().filter(|key| self.table.get(key, now_ms).is_some()).count())
             }
-            ShardRequest::Keys(pattern) => {
-                let mut keys = Vec::new();
-                self.table.for_each(|entry| {
-                    if is_live(entry, now_ms) && glob::matches(&pattern, entry.key()) {
-                        keys.push(entry.key().clone());
-                    }
-                });
-                ShardReply::Keys(keys)
-            }
-            ShardRequest::Scan(part) => {
+            ShardRequest::Walk { from, count } => {
                 let (mut keys, mut visited) = (Vec::new(), 0);
-                let next = self.table.scan(part.from, part.count, |entry| {
+                let next = self.table.scan(from, count, |entry| {
                     visited += 1;
-                    let wanted =
-                        part.pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, entry.key()));
-                    if wanted && is_live(entry, now_ms) {
+                    if is_live(entry, now_ms) {
                         keys.push(entry.key().clone());
                     }
                 });
-                ShardReply::Scanned { keys, visited, next }
+                ShardReply::Walked { keys, visited, next }
             }
             ShardRequest::DbSize => ShardReply::Count(self.table.len()),
             ShardRequest::Flush => {
@@ -610,10 +586,9 @@ mod tests {
         server.now += 1;
         let (k, now) = (server.key("k"), server.now);
         for (request, reply) in [
-            (ShardRequest::Keys("*".into()), ShardReply::Keys(vec![])),
             (
-                ShardRequest::Scan(ScanPart { from: 0, count: 10, pattern: None }),
-                ShardReply::Scanned { keys: vec![], visited: 1, next: None },
+                ShardRequest::Walk { from: 0, count: 10 },
+                ShardReply::Walked { keys: vec![], visited: 1, next: None },
             ),
             (ShardRequest::Exists(vec![k.clone()]), ShardReply::Count(0)),
             (ShardRequest::Mget(vec![k.clone()]), ShardReply::Values(vec![None])),
@@ -738,20 +713,33 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_scans_match_globs() {
+    fn a_step_of_a_walk_is_bounded() {
+        const KEYS: usize = 5_000;
         let mut server = Server::new();
-        for name in ["one", "two", "three"] {
-            server.check(name, set("v"), &Reply::OK);
+        let names = (0..KEYS).map(|number| SmallBytes::from(format!("key {number}")));
+        let pairs = names.clone().map(|name| (server.hasher.key(name.clone()), name)).collect();
+        assert_eq!(server.count(ShardRequest::Mset(pairs)), KEYS);
+        let (mut from, mut found, mut steps) = (0, Vec::new(), 0);
+        loop {
+            match server.shard.apply(ShardRequest::Walk { from, count: 100 }, server.now) {
+                ShardReply::Walked { keys, visited, next } => {
+                    assert!(
+                        visited == keys.len() && visited <= 110,
+                        "{visited}: keys with one position are rare"
+                    );
+                    found.extend(keys);
+                    steps += 1;
+                    let Some(next) = next else { break };
+                    from = next;
+                }
+                other => panic!("{other:?}"),
+            }
         }
-        let now = server.now;
-        let ShardReply::Keys(mut keys) = server.shard.apply(ShardRequest::Keys("t*".into()), now) else {
-            panic!("not keys");
-        };
-        keys.sort_unstable();
-        assert_eq!(keys, [SmallBytes::from("three"), "two".into()]);
-        let part = ScanPart { from: 0, count: 10, pattern: Some("o*".into()) };
-        let scanned = ShardReply::Scanned { keys: vec!["one".into()], visited: 3, next: None };
-        assert_eq!(server.shard.apply(ShardRequest::Scan(part), now), scanned);
+        let mut expected: Vec<_> = names.collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert!(found == expected, "each of {KEYS} once, got {}", found.len());
+        assert!(steps >= KEYS / 110, "{steps}");
     }
 
     #[test]

@@ -21,6 +21,14 @@ fn client_list_shows_everyone() {
     }
     let subscribers = clients[0].ask("CLIENT LIST TYPE pubsub");
     assert!(subscribers.lines().count() == 1 && subscribers.contains("name=client-7 "), "{subscribers}");
+
+    let [third, fifth] = [3, 5].map(|index| clients[index].ask("CLIENT ID").replace(':', ""));
+    for asking in [0, 3] {
+        let some = clients[asking].ask(&format!("CLIENT LIST ID {fifth} {third} {fifth} 1000"));
+        let ids: Vec<_> =
+            some.lines().filter_map(|line| line.strip_prefix("id=")?.split(' ').next()).collect();
+        assert_eq!(ids, [&third[..], &fifth], "{some}");
+    }
 }
 
 /// Those who ask at the same time answer each other.

@@ -35,14 +35,19 @@ fn it_shows_who_is_there() {
     assert_eq!(
         without_pids(&tree(&mut one)),
         [
-            "demo _ supervisor, 3 children",
+            "demo _ supervisor, 4 children",
             "├─ shards _ supervisor, 3 children",
             "│  ├─ 0 (shard-0) _ worker",
             "│  ├─ 1 (shard-1) _ worker",
             "│  └─ 2 (shard-2) _ worker",
             "├─ pubsub _ supervisor, 1 child",
-            "│  └─ hub _ worker",
-            "└─ clients _ supervisor, 3 children",
+            "│  └─ channels (channels.supervisor) _ supervisor, 1 child",
+            "│     └─ channels _ supervisor, 1 child",
+            "│        └─ 0 _ worker",
+            "├─ walks _ supervisor, 0 children",
+            "└─ clients _ supervisor, 4 children",
+            "   ├─ client-ids _ supervisor, 1 child",
+            "   │  └─ 0 _ worker",
             "   ├─ refusals _ supervisor, 0 children",
             "   ├─ connections _ supervisor, 2 children",
             "   │  ├─ connection-1 _ worker",
@@ -78,7 +83,7 @@ fn crashes_replace_one_process_and_no_other() {
     client.check("PING", "+PONG");
     other.check("PING", "+PONG");
     let mut before = tree(&mut client);
-    for (crash, who) in [("shard 1", "1 (shard-1)"), ("hub", "hub")] {
+    for (crash, who) in [("shard 1", "1 (shard-1) <"), ("hub", "│        └─ 0 <")] {
         client.check(&format!("DEBUG CRASH {crash}"), "+OK");
         let old = pid_of(&before, who);
         let after = until("it is back", || {
@@ -129,8 +134,8 @@ fn many_children_are_counted_and_some_shown() {
         assert!(lines[at + 1..][..SHOWN].iter().all(|line| line.ends_with(" worker")), "{lines:#?}");
         assert!(lines[at + 1 + SHOWN].ends_with(&format!("└─ … {} more", children - SHOWN)), "{lines:#?}");
     }
-    // Root, three parts, hub, refusals, connections, listener; and what is shown of the two that have many.
-    assert_eq!(lines.len(), 8 + 2 * (SHOWN + 1), "{lines:#?}");
+    // Root, four parts, three of PubSub's, client-ids and its partition, refusals, connections, listener; and what is shown of the two that have many.
+    assert_eq!(lines.len(), 13 + 2 * (SHOWN + 1), "{lines:#?}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ pub(crate) enum CrashTarget {
     Shard(usize),
     /// The connection with this id (CLIENT ID); this one if none is said.
     Connection(Option<u64>),
-    /// The hub, which knows who listens to what.
+    /// The hub: the process on which subscriptions rest.
     Hub,
 }
 

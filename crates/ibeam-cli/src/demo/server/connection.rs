@@ -11,26 +11,22 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use ibeam::prelude::*;
-use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::command::CrashTarget;
-use super::super::hub::{Delivery, HubChange};
 use super::super::info;
-use super::super::plan::{BatchReply, Calls, Plan, ShardCall};
+use super::super::plan::Plan;
 use super::super::resp::{Decoder, ErrorReply, Output, Reply};
 use super::super::session::{ClientInfo, Effect, Session};
+use super::super::topics::{Change, Delivery};
+use super::ask::{RESTART_LOOK, RESTART_PATIENCE, ask, ask_all};
+use super::bus::Listener;
 use super::context::Context;
-use super::hub_server::{HubServer, HubServerClient};
-use super::now_ms;
-use super::shard_server::{ShardServer, ShardServerClient};
+use super::shard_server::ShardServerClient;
+use super::{now_ms, walks};
 
-/// How long a request waits for a shard or the hub that is being restarted.
-const RESTART_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a request waits between two looks for it.
-const RESTART_LOOK: Duration = Duration::from_millis(1);
 /// How long a connection that we close waits for the client to close it as well. A socket that is closed while bytes lie in
 /// it unread resets the connection, and what we wrote last may not reach the client.
 const LINGER: Duration = Duration::from_millis(500);
@@ -52,8 +48,10 @@ pub(super) struct Connection {
     output: Output,
     /// What all connections share.
     context: Arc<Context>,
-    /// The hub's process that knows our subscriptions, and its monitor; `None` before the first subscription.
-    hub: Option<(Pid, Reference)>,
+    /// What we listen to; `None` before the first subscription.
+    listener: Option<Box<Listener>>,
+    /// The bus, or the registry of clients, has crashed, and does not know us any more.
+    unknown: bool,
     /// The last time that bytes went in or out.
     active: Instant,
 }
@@ -83,6 +81,13 @@ enum Event {
     Writable,
 }
 
+impl End {
+    /// Our supervisor has been asked to stop, or is gone without a word.
+    fn of_supervisor(reason: &ExitReason) -> Self {
+        if *reason == ExitReason::Shutdown { Self::Stop } else { Self::Lost }
+    }
+}
+
 impl From<io::Error> for End {
     fn from(_: io::Error) -> Self {
         // A client that goes away is no news.
@@ -101,13 +106,18 @@ impl Connection {
             plan: Plan::new(&context.settings.router),
             output: Output::default(),
             context,
-            hub: None,
+            listener: None,
+            unknown: false,
             active: Instant::now(),
         }
     }
 
     /// Serves the client until it or the server goes. Boxed, so that the future holds it once.
     pub(super) async fn serve(mut self: Box<Self>) {
+        if let Err(error) = self.context.client_ids.register(self.session.id(), ()) {
+            tracing::warn!("a client was dropped: {error}");
+            return;
+        }
         let ended = loop {
             if let Err(end) = self.step().await {
                 break end;
@@ -171,6 +181,9 @@ impl Connection {
 
     /// Does what has arrived, writes what can be written, waits for more.
     async fn step(&mut self) -> Result<(), End> {
+        if self.unknown {
+            Box::pin(self.introduce()).await?;
+        }
         let mut more = !self.is_behind();
         if more {
             more = self.do_requests().await?;
@@ -319,31 +332,18 @@ impl Connection {
     async fn perform(&mut self, effect: Effect) -> Result<(), End> {
         let context = Arc::clone(&self.context);
         let reply = match effect {
-            Effect::Hub(changes) => return self.tell_hub(changes).await,
+            Effect::Subscriptions(changes) => return self.subscribe(changes).await,
             Effect::Close => return Err(End::Close),
             Effect::Shutdown => {
                 context.shutdown.notify_one();
                 return Err(End::Close);
             }
-            Effect::Publish { channel, message } => {
-                match patiently(&mut context.hub.publish(channel, message)).await {
-                    Ok(count) => Reply::Integer(i64::try_from(count).unwrap_or(i64::MAX)),
-                    Err(error) => failed("the hub", &error).into(),
-                }
-            }
-            Effect::Pubsub(query) => match patiently(&mut context.hub.query(query)).await {
-                Ok(reply) => reply,
-                Err(error) => failed("the hub", &error).into(),
+            Effect::Publish { channel, message } => match context.bus.publish(&channel, &message) {
+                Ok(count) => Reply::Integer(i64::try_from(count).unwrap_or(i64::MAX)),
+                Err(error) => ErrorReply::from(format!("ERR {error}")).into(),
             },
-            Effect::Scan(mut scan) => loop {
-                let Some((shard, request)) = scan.next_call() else { break scan.into_reply() };
-                let call = ShardCall { shard, batch: smallvec::smallvec![request] };
-                match ask(&context, call).await.map(|mut reply| reply.pop()) {
-                    Ok(Some(reply)) => scan.absorb(reply),
-                    Ok(None) => unreachable!("a shard answers every request"),
-                    Err(error) => break error.into(),
-                }
-            },
+            Effect::Pubsub(query) => context.bus.query(query),
+            Effect::Walk(walk) => walks::reply(&context, walk).await,
             Effect::Info(sections) => {
                 Reply::Bulk(info::render(&context.snapshot(&sections).await, &sections).into())
             }
@@ -363,8 +363,11 @@ impl Connection {
                 Reply::Bulk(clients.iter().map(|info| format!("{info}\n")).collect::<String>().into())
             }
             Effect::Crash(CrashTarget::Hub) => {
-                context.hub.crash();
-                Reply::OK
+                if context.bus.crash().await {
+                    Reply::OK
+                } else {
+                    ErrorReply::new("ERR the hub is being restarted").into()
+                }
             }
             Effect::Crash(CrashTarget::Shard(index)) => match context.shards.get(index) {
                 Some(shard) => {
@@ -379,7 +382,7 @@ impl Connection {
             Effect::Crash(CrashTarget::Connection(id)) => {
                 let id = id.unwrap_or(self.session.id());
                 assert!(id != self.session.id(), "DEBUG CRASH connection {id}");
-                match process::whereis(Context::connection_name(id)) {
+                match context.client_ids.whereis(&id) {
                     Some(pid) => {
                         pid.send(Crash);
                         Reply::OK
@@ -403,10 +406,6 @@ impl Connection {
             let Some(message) = process::try_recv() else { break };
             self.message(message)?;
         }
-        // The hub has crashed and lost all subscriptions: its next incarnation hears of ours.
-        if self.hub.is_none() && self.session.is_subscribed() {
-            return Box::pin(self.introduce()).await;
-        }
         Ok(())
     }
 
@@ -428,58 +427,68 @@ impl Connection {
         if message.is::<Crash>() {
             panic!("DEBUG CRASH connection {}", self.session.id());
         }
-        let message = match message.downcast::<Exit>() {
-            // Its supervisor has been asked to stop, or is gone without a word.
-            Ok(Exit { reason: ExitReason::Shutdown, .. }) => return Err(End::Stop),
-            Ok(_) => return Err(End::Lost),
-            Err(message) => message,
-        };
-        match message.downcast::<Down>() {
-            Ok(down) => {
-                self.hub.take_if(|(_, monitor)| *monitor == down.monitor);
-            }
+        match message.downcast::<Exit>() {
+            Ok(Exit { pid, reason }) if is_supervisor(pid) => return Err(End::of_supervisor(&reason)),
+            Ok(_) => self.unknown = true,
             Err(message) => tracing::warn!(connection = self.session.id(), ?message, "unexpected message"),
         }
         Ok(())
     }
 
-    /// Tells the hub of new and ended subscriptions. When this returns they hold.
-    async fn tell_hub(&mut self, changes: Vec<HubChange>) -> Result<(), End> {
-        if let Some((hub, _)) = self.hub
-            && ServerRef::<HubServer>::of(hub).change(process::self_pid(), changes).await.is_ok()
-        {
+    /// Begins and ends subscriptions. When this returns they hold.
+    async fn subscribe(&mut self, changes: Vec<Change>) -> Result<(), End> {
+        let bus = &self.context.bus;
+        let listener = self.listener.get_or_insert_with(|| Box::new(Listener::new(bus)));
+        if listener.change(changes).is_ok() && !has_lost_something().await {
             return Ok(());
         }
         self.introduce().await
     }
 
-    /// Tells a hub that does not know us of all subscriptions. Monitors it first: if it crashes after that, we hear of it.
+    /// Tells a bus and a registry that do not know us, or not all, of our number and subscriptions.
     async fn introduce(&mut self) -> Result<(), End> {
         let give_up = process::now() + RESTART_PATIENCE;
+        self.unknown = false;
         loop {
-            if let Some((_, monitor)) = self.hub.take() {
-                process::demonitor_flush(monitor);
-            }
-            let subscriptions = self.session.resubscribe();
-            if subscriptions.is_empty() {
+            let registered = match self.context.client_ids.register(self.session.id(), ()) {
+                Ok(_) => true,
+                Err(RegisterError::AlreadyRegistered { pid, .. }) => pid == process::self_pid(),
+                Err(_) => false,
+            };
+            let subscribed = self.listener.as_ref().is_none_or(|listener| listener.anew().is_ok());
+            // If something has crashed meanwhile, this may have been half with the old one.
+            if registered && subscribed && !has_lost_something().await {
                 return Ok(());
-            }
-            if let Some(hub) = self.context.hub.pid() {
-                self.hub = Some((hub, process::monitor(hub)));
-                let told = ServerRef::<HubServer>::of(hub).change(process::self_pid(), subscriptions);
-                if told.await.is_ok() {
-                    return Ok(());
-                }
             }
             if process::now() >= give_up {
                 tracing::warn!(
                     connection = self.session.id(),
-                    "disconnected: there is no hub for its subscriptions"
+                    "disconnected: there is nobody who takes its subscriptions"
                 );
                 return Err(End::Lost);
             }
-            process::sleep(RESTART_LOOK).await;
+            // Who is waited for may be restarted only after we have gone.
+            let supervisor_ended = receive! {
+                Exit { pid, reason } if is_supervisor(pid) => Some(reason),
+                after RESTART_LOOK => None,
+            };
+            if let Some(reason) = supervisor_ended {
+                return Err(End::of_supervisor(&reason));
+            }
         }
+    }
+}
+
+/// Whether this is our supervisor, and not somebody with whom we are registered.
+fn is_supervisor(pid: Pid) -> bool {
+    process::parent() == Some(pid)
+}
+
+/// Whether there is news in the mailbox that the bus or the registry has crashed. Takes it out.
+async fn has_lost_something() -> bool {
+    receive! {
+        Exit { pid, .. } if !is_supervisor(pid) => true,
+        after Duration::ZERO => false,
     }
 }
 
@@ -514,96 +523,6 @@ mod buffers {
             });
         }
     }
-}
-
-/// Awaits a call of a named server. While that is being restarted the call waits; one that was under way when the server
-/// crashed has failed.
-async fn patiently<R>(mut call: impl Future<Output = Result<R, CallError>> + Unpin) -> Result<R, CallError> {
-    match (&mut call).await {
-        Err(CallError::NoProc { .. }) => {}
-        result => return result,
-    }
-    let give_up = process::now() + RESTART_PATIENCE;
-    loop {
-        process::sleep(RESTART_LOOK).await;
-        match (&mut call).await {
-            Err(CallError::NoProc { .. }) if process::now() < give_up => {}
-            result => return result,
-        }
-    }
-}
-
-/// The process that a shard has now. Its handle, which all connections share, would be a place where they get in each other's way.
-fn by_pid(shard: &ServerRef<ShardServer>) -> ServerRef<ShardServer> {
-    shard.pid().map_or_else(|| shard.clone(), ServerRef::of)
-}
-
-/// Sends a call to the next process of the server: the one that it was for had ended before it came.
-async fn to_the_next<S: HandleCall<Q>, Q: Send + 'static>(
-    mut call: Call<S, Q>,
-    server: &ServerRef<S>,
-) -> Result<S::Reply, CallError> {
-    call.redirect(server);
-    patiently(call).await
-}
-
-/// Asks a shard.
-async fn ask(context: &Context, call: ShardCall) -> Result<BatchReply, ErrorReply> {
-    let ShardCall { shard, batch } = call;
-    let server = &context.shards[shard];
-    let mut call = by_pid(server).run(batch).timeout(Timeout::Infinity);
-    let result = match (&mut call).await {
-        Err(CallError::NoProc { .. }) => Box::pin(to_the_next(call, server)).await,
-        result => result,
-    };
-    result.map_err(|error| failed(&format!("shard {shard}"), &error))
-}
-
-/// Asks several shards at once; all answers, in the order of the calls.
-async fn ask_all(context: &Context, calls: Calls) -> SmallVec<[Result<BatchReply, ErrorReply>; 4]> {
-    let shards: SmallVec<[usize; 4]> = calls.iter().map(|call| call.shard).collect();
-    let mut calls: SmallVec<[_; 4]> = calls
-        .into_iter()
-        .map(|ShardCall { shard, batch }| {
-            by_pid(&context.shards[shard]).run(batch).timeout(Timeout::Infinity)
-        })
-        .collect();
-    let sent = send_all(&mut calls).await;
-    let mut results = SmallVec::new();
-    for ((shard, mut call), early) in shards.into_iter().zip(calls).zip(sent) {
-        let result = match early {
-            Some(result) => result,
-            None => (&mut call).await,
-        };
-        let result = match result {
-            Err(CallError::NoProc { .. }) => to_the_next(call, &context.shards[shard]).await,
-            result => result,
-        };
-        results.push(result.map_err(|error| failed(&format!("shard {shard}"), &error)));
-    }
-    results
-}
-
-/// Polls each call once, which sends it; what is known of each by then. Await the others in any order: they run side by side.
-pub(super) async fn send_all<C: Future + Unpin>(calls: &mut [C]) -> SmallVec<[Option<C::Output>; 4]> {
-    poll_fn(|cx| {
-        let poll = |call: &mut C| match pin!(call).poll(cx) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        };
-        Poll::Ready(calls.iter_mut().map(poll).collect())
-    })
-    .await
-}
-
-fn failed(whom: &str, error: &CallError) -> ErrorReply {
-    let why = match error {
-        CallError::Exited { .. } => {
-            "crashed while it had this request; whether it was done is not known".to_owned()
-        }
-        error => error.to_string(),
-    };
-    ErrorReply::from(format!("ERR {whom}: {why}"))
 }
 
 #[cfg(test)]

