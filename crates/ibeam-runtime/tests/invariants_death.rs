@@ -491,3 +491,23 @@ fn what_destructors_ask_for_goes_with_their_process() {
         assert_eq!(process::list().len(), living + 4);
     });
 }
+
+/// Many notices, so that the first is read while the others still have to be sent: with few, a name that is freed after them is
+/// not seen.
+#[test]
+fn invariant_3_the_name_is_free_before_the_first_notice() {
+    common::on_threads(2, || async {
+        for _ in 0..20 {
+            let named = process::builder().name("invariant_3_named").spawn(common::idle());
+            for _ in 0..3_000 {
+                process::monitor(named);
+            }
+            process::kill(named);
+            common::next::<ibeam_runtime::Down>().await;
+            assert_eq!(process::whereis("invariant_3_named"), None);
+            for _ in 1..3_000 {
+                common::next::<ibeam_runtime::Down>().await;
+            }
+        }
+    });
+}
