@@ -99,20 +99,20 @@ fn paint(area: &Area<'_>, figure: &Figure, bars: &[Bar]) -> Result<(), Box<dyn s
     let scale_words = if scale.logarithmic { ", logarithmic" } else { "" };
     let font = |size: u32| ("sans-serif", size).into_font();
     area.fill(&WHITE)?;
-    area.draw(&Text::new(figure.name, (12, 10), font(17)))?;
-    area.draw(&Text::new(format!("{better}{scale_words}"), (12, 29), font(12)))?;
+    area.draw(&Text::new(figure.name, (12, 10), font(20)))?;
+    area.draw(&Text::new(format!("{better}{scale_words}"), (12, 29), font(15)))?;
     for (place, bar) in bars.iter().enumerate() {
         let top = (TOP + STEP * place as u32) as i32;
         let (left, middle) = (LEFT as i32, top + BAR as i32 / 2);
         let end = left + scale.pixels(bar.spread.median);
-        area.draw(&Text::new(bar.system.title(), (12, top + 4), font(14)))?;
+        area.draw(&Text::new(bar.system.title(), (12, top + 4), font(17)))?;
         area.draw(&Rectangle::new([(left, top), (end, top + BAR as i32)], color(bar.system).filled()))?;
         let (min, max) = (left + scale.pixels(bar.spread.min), left + scale.pixels(bar.spread.max));
         area.draw(&PathElement::new([(min, middle), (max, middle)], BLACK))?;
         for x in [min, max] {
             area.draw(&PathElement::new([(x, middle - 4), (x, middle + 4)], BLACK))?;
         }
-        area.draw(&Text::new(bar.spread.show(figure.unit), (max.max(end) + 8, top + 4), font(13)))?;
+        area.draw(&Text::new(bar.spread.show(figure.unit), (max.max(end) + 8, top + 4), font(16)))?;
     }
     area.present()?;
     Ok(())

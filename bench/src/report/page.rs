@@ -19,7 +19,7 @@ pub(super) fn page(run: &Run, results: &Results, charts: &[String]) -> String {
         distances(results),
         section("Charts", &charts.join("\n\n")),
         circumstances(run),
-        method(run),
+        method(),
         repeat(),
         not_comparable(run, results),
     ]
@@ -135,15 +135,14 @@ fn circumstances(run: &Run) -> String {
     section("Machine and versions", &text)
 }
 
-fn method(run: &Run) -> String {
+fn method() -> String {
     let text = format!(
         "Each system, workload and round has a fresh process; within a round the systems take turns, so that a machine that \
-         slows down slows all. There were {} rounds. Every runtime has {WORKERS} workers, and the client runs on one. Every \
+         slows down slows all. Every runtime has {WORKERS} workers, and the client runs on one. Every \
          program checks its result (sums, replies, counts) and gives no figure when one is wrong. Before each cell the \
          machine's costs are measured; they stand in the JSON beside the cell's figures. The programs are built with thin \
          LTO, one codegen unit, unwinding panics, and the system's allocator. Sizes are constants in \
-         `bench/src/workloads.rs` that all systems read, Elixir's program too.",
-        run.rounds
+         `bench/src/workloads.rs` that all systems read, Elixir's program too."
     );
     section("Method", &text)
 }
@@ -187,7 +186,7 @@ fn not_comparable(run: &Run, results: &Results) -> String {
             "- The BEAM copies messages, collects each process' garbage by itself and takes turns away from who computes; \
              its processes have a heap from the start, which their memory includes.\n\
              - Elixir's supervisor keeps one timestamp per restart within its window and walks them at each restart: with a \
-             limit as high as `restart` needs, that walk is most of its time.\n",
+             limit as high as `restart` needs, a restart costs the more the more there were.\n",
         );
     }
     section("What is not comparable, and why", &text)
