@@ -5,6 +5,7 @@
 //!   │                                                                              │ checks its result
 //!   ├──▶ table: median, minimum, maximum, ratio, floor  ◀── records ◀── figures ───┘
 //!   └──▶ JSON lines ──▶ report: docs/benchmarks.md and its charts
+//! main ──▶ gate: instructions of the hot paths under callgrind, against limits in the repository
 //! ```
 //!
 //! # Invariants
@@ -17,6 +18,7 @@
 mod cell;
 mod check;
 mod costs;
+mod gate;
 mod machine;
 mod needs;
 mod probe;
@@ -67,9 +69,18 @@ enum Other {
         #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"))]
         to: PathBuf,
     },
+    /// Counts the instructions of the hot paths under callgrind and compares them with the limits in bench/gate.txt.
+    Gate {
+        /// Writes the counts as the new limits instead of comparing.
+        #[arg(long)]
+        write: bool,
+    },
     /// Measures one cell in this process: how the program calls itself.
     #[command(hide = true)]
     Cell { system: System, workload: Workload },
+    /// Goes a hot path so many times: how the gate calls this program.
+    #[command(hide = true)]
+    Path { path: gate::HotPath, count: u64 },
 }
 
 fn main() -> ExitCode {
@@ -77,6 +88,8 @@ fn main() -> ExitCode {
     let outcome = match options.command {
         Some(Other::Cell { system, workload }) => cell::child(system, workload),
         Some(Other::Report { file, to }) => report::write(&file, &to),
+        Some(Other::Gate { write }) => gate::run(write),
+        Some(Other::Path { path, count }) => gate::go(path, count),
         None => measure(options),
     };
     match outcome {
