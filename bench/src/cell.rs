@@ -4,41 +4,68 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::probe;
+use crate::costs::Costs;
+use crate::record::Record;
 use crate::systems::System;
 use crate::workloads::Workload;
 
-/// The figures of one system over all rounds: `rounds[r][f]` is figure `f` of round `r`.
-pub(crate) struct Measured {
-    pub(crate) system: System,
-    pub(crate) rounds: Vec<Vec<f64>>,
-}
-
-/// Longer than any cell takes on a slow machine. A lost message must end the run, not hang it.
-const LIMIT: Duration = Duration::from_secs(120);
+/// Longer than any cell takes on a slow machine. A lost message must end the cell, not hang it.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Before each figure on the child's output, so that a stray print is not taken for one.
 const MARK: &str = "figure ";
 
-/// Measures `workload` on each of `systems`, `rounds` times, the systems taking turns.
+/// Measures `workload` on each of `systems`, `rounds` times, the systems taking turns. Each outcome goes to `note`.
+///
+/// A system that fails in a cell is not asked for more rounds of this workload; the others go on.
 ///
 /// # Errors
-/// When a child could not be started, found a wrong result, crashed or ran out of time; nothing is measured further.
-pub(crate) fn measure(workload: Workload, systems: &[System], rounds: u32) -> Result<Vec<Measured>, String> {
-    let mut measured: Vec<Measured> =
-        systems.iter().map(|&system| Measured { system, rounds: Vec::new() }).collect();
-    for round in 1..=rounds {
-        for cell in &mut measured {
-            let (name, system) = (workload.name(), cell.system.name());
-            let line = probe::cache_line_ping_pong();
-            let figures = run_child(cell.system, workload)
-                .map_err(|error| format!("{name} on {system}, round {round}: {error}"))?;
-            let shown: Vec<String> = figures.iter().map(|figure| format!("{figure:.2}")).collect();
-            println!("{name:<18} {system:<6} round {round}: {:<28} cache line {line}", shown.join("  "));
-            cell.rounds.push(figures);
+/// When `note` has failed.
+pub(crate) fn measure(
+    workload: Workload,
+    systems: &[System],
+    rounds: u32,
+    mut note: impl FnMut(Record) -> Result<(), String>,
+) -> Result<(), String> {
+    let name = workload.name();
+    let mut measured = Vec::new();
+    for &system in systems {
+        match system.plan(workload) {
+            Ok(_) => measured.push(system),
+            Err(reason) => {
+                println!("{name:<18} {:<6} not measured: {reason}", system.name());
+                note(Record::Absent {
+                    workload: workload.name(),
+                    system: system.name(),
+                    reason: reason.into(),
+                })?;
+            }
         }
     }
-    Ok(measured)
+    for round in 1..=rounds {
+        let mut failed = Vec::new();
+        for &system in &measured {
+            let costs = Costs::measure();
+            let line =
+                costs.line.map_or("not measured, the machine is too busy".into(), |ns| format!("{ns:.0} ns"));
+            let record = match run_child(system, workload) {
+                Ok(figures) => {
+                    let shown: Vec<String> = figures.iter().map(|figure| format!("{figure:.2}")).collect();
+                    let shown = shown.join("  ");
+                    println!("{name:<18} {:<6} round {round}: {shown:<28} cache line {line}", system.name());
+                    Record::Cell { workload: workload.name(), system: system.name(), round, figures, costs }
+                }
+                Err(error) => {
+                    println!("{name:<18} {:<6} round {round}: FAILED: {error}", system.name());
+                    failed.push(system);
+                    Record::Failed { workload: workload.name(), system: system.name(), round, error }
+                }
+            };
+            note(record)?;
+        }
+        measured.retain(|system| !failed.contains(system));
+    }
+    Ok(())
 }
 
 fn run_child(system: System, workload: Workload) -> Result<Vec<f64>, String> {
@@ -48,11 +75,14 @@ fn run_child(system: System, workload: Workload) -> Result<Vec<f64>, String> {
         // The stack of an intended panic costs a thousand times the panic.
         .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
+        .stderr(Stdio::piped())
         .output()
         .map_err(|error| format!("child process not started: {error}"))?;
     if !output.status.success() {
-        return Err(format!("child process ended with {}", output.status));
+        let said = String::from_utf8_lossy(&output.stderr);
+        eprint!("{said}");
+        let said = said.lines().last().unwrap_or("it said nothing");
+        return Err(format!("{}: {}", output.status, said.trim_start_matches("error: ")));
     }
     parse(&String::from_utf8_lossy(&output.stdout), workload.figures().len())
 }
@@ -78,13 +108,14 @@ fn parse(output: &str, expected: usize) -> Result<Vec<f64>, String> {
 /// # Errors
 /// When the work's result was wrong; no figure has been printed then.
 pub(crate) fn child(system: System, workload: Workload) -> Result<(), String> {
+    let work = system.plan(workload)?;
     thread::spawn(move || {
         // Not a wait for an event: the event is that nothing happened for so long.
         thread::sleep(LIMIT);
         eprintln!("error: not done after {} s", LIMIT.as_secs());
         std::process::exit(2);
     });
-    let figures = system.run(workload).map_err(|wrong| wrong.to_string())?;
+    let figures = work().map_err(|wrong| wrong.to_string())?;
     for figure in figures {
         println!("{MARK}{figure}");
     }
@@ -101,5 +132,20 @@ mod tests {
         assert_eq!(parse("figure 1.5\nnoise\nfigure 2\n", 2), Ok(vec![1.5, 2.0]));
         assert_eq!(parse("figure 1.5\n", 2), Err("expected 2 figures, got 1".into()));
         assert_eq!(parse("figure NaN\n", 1), Err("`NaN` is not a figure".into()));
+    }
+
+    /// A workload that a system does not do gives a reason and starts nothing.
+    #[test]
+    fn what_is_absent_is_noted() {
+        if !System::present().contains(&System::Actix) {
+            return;
+        }
+        let mut notes = Vec::new();
+        measure(Workload::Restart, &[System::Actix], 3, |record| {
+            notes.push(record);
+            Ok(())
+        })
+        .unwrap();
+        assert!(matches!(&notes[..], [Record::Absent { system, .. }] if system == "actix"), "{notes:?}");
     }
 }

@@ -15,6 +15,13 @@ pub(crate) struct PingPong {
     min_ns: f64,
 }
 
+impl PingPong {
+    /// `None` when the machine was too busy.
+    pub(crate) fn median(&self) -> Option<f64> {
+        self.median_ns.is_finite().then_some(self.median_ns)
+    }
+}
+
 impl fmt::Display for PingPong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.median_ns.is_infinite() {

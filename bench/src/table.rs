@@ -1,78 +1,55 @@
-//! The table: medians with their range, the ratio to plain tokio, and whether the floor held.
+//! The table: medians with their range, how many times as good ibeam is, and whether the floor against plain tokio held.
 
-use crate::cell::Measured;
+use crate::record::Results;
+use crate::spread::{Spread, times_as_good};
 use crate::systems::System;
 use crate::workloads::{Figure, Floor, Unit, Workload};
 
-const HEAD: [&str; 6] = ["workload", "plain tokio", "ibeam", "ratio", "floor", "verdict"];
-
-/// The rows of one workload, one per figure.
-pub(crate) fn rows(workload: Workload, measured: &[Measured]) -> Vec<[String; 6]> {
-    let spread = |system: System, index: usize| -> Option<Spread> {
-        let cell = measured.iter().find(|cell| cell.system == system)?;
-        Spread::of(cell.rounds.iter().map(|round| round[index]).collect())
-    };
-    let figures = workload.figures().iter().enumerate();
-    figures.map(|(i, figure)| row(figure, spread(System::Tokio, i), spread(System::Ibeam, i))).collect()
-}
-
-/// Median, minimum and maximum of one figure over the rounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
-}
-
-impl Spread {
-    /// `None` without a single round.
-    fn of(mut figures: Vec<f64>) -> Option<Spread> {
-        figures.sort_by(f64::total_cmp);
-        let (&min, &max) = (figures.first()?, figures.last()?);
-        let middle = figures.len() / 2;
-        let median = match figures.len() % 2 {
-            1 => figures[middle],
-            _ => (figures[middle - 1] + figures[middle]) / 2.0,
-        };
-        Some(Spread { median, min, max })
-    }
-
-    fn show(self, unit: Unit) -> String {
-        let Spread { median, min, max } = self;
-        match unit {
-            Unit::Nanoseconds => format!("{median:.0} ns ({min:.0}–{max:.0})"),
-            Unit::Bytes => format!("{median:.0} B ({min:.0}–{max:.0})"),
-            Unit::MillionsPerSecond => format!("{median:.2} M/s ({min:.2}–{max:.2})"),
-            Unit::Milliseconds => format!("{median:.1} ms ({min:.1}–{max:.1})"),
-            Unit::Percent => format!("{median:.2} % ({min:.2}–{max:.2})"),
+/// All results as a Markdown table, the columns aligned for reading as it is.
+pub(crate) fn render(results: &Results) -> String {
+    let systems = results.systems();
+    let mut rows = vec![head(&systems)];
+    for workload in results.workloads() {
+        for (place, figure) in workload.figures().iter().enumerate() {
+            rows.push(row(results, &systems, workload, place, figure));
         }
     }
+    align(&rows)
 }
 
-fn row(figure: &Figure, tokio: Option<Spread>, ibeam: Option<Spread>) -> [String; 6] {
-    let show = |spread: Option<Spread>| spread.map_or("–".into(), |spread| spread.show(figure.unit));
-    let ratio = tokio.zip(ibeam).and_then(|(tokio, ibeam)| times_as_good(figure.unit, tokio, ibeam));
-    [
-        figure.name.into(),
-        show(tokio),
-        show(ibeam),
-        ratio.map_or("–".into(), |ratio| format!("{ratio:.2}×")),
-        match figure.floor {
-            Floor::None => "–".into(),
-            Floor::Times(least) => format!("≥ {least:.2}×"),
-            Floor::AtMost(most) => format!("≤ {}", most_words(most, figure.unit)),
-        },
-        verdict(figure.floor, ratio, ibeam).into(),
-    ]
+fn head(systems: &[System]) -> Vec<String> {
+    let names = systems.iter().map(|system| system.title());
+    ["workload"].into_iter().chain(names).chain(["floor", "verdict"]).map(String::from).collect()
 }
 
-/// How many times as good as plain tokio; `None` where plain tokio's own figure is zero.
-fn times_as_good(unit: Unit, tokio: Spread, ibeam: Spread) -> Option<f64> {
-    let ratio = match unit.lower_is_better() {
-        true => tokio.median / ibeam.median,
-        false => ibeam.median / tokio.median,
-    };
-    ratio.is_finite().then_some(ratio)
+fn row(
+    results: &Results,
+    systems: &[System],
+    workload: Workload,
+    place: usize,
+    figure: &Figure,
+) -> Vec<String> {
+    let spread = |system| results.spread(workload, system, place);
+    let (ours, tokio) = (spread(System::Ibeam), spread(System::Tokio));
+    let mut row = vec![figure.name.to_string()];
+    row.extend(systems.iter().map(|&system| show(figure.unit, spread(system), ours, system)));
+    let ratio =
+        ours.zip(tokio).and_then(|(ours, tokio)| times_as_good(figure.unit, ours.median, tokio.median));
+    row.push(match figure.floor {
+        Floor::None => "–".into(),
+        Floor::Times(least) => format!("≥ {least:.2}×"),
+        Floor::AtMost(most) => format!("≤ {}", most_words(most, figure.unit)),
+    });
+    row.push(verdict(figure.floor, ratio, ours).into());
+    row
+}
+
+/// A figure, and behind one of another system how many times as good ibeam's is.
+fn show(unit: Unit, spread: Option<Spread>, ours: Option<Spread>, system: System) -> String {
+    let Some(spread) = spread else { return "–".into() };
+    let ratio = ours.filter(|_| system != System::Ibeam);
+    let ratio = ratio.and_then(|ours| times_as_good(unit, ours.median, spread.median));
+    spread.show(unit) + &ratio.map_or(String::new(), |ratio| format!(" {ratio:.2}×"))
 }
 
 fn most_words(most: f64, unit: Unit) -> String {
@@ -85,11 +62,11 @@ fn most_words(most: f64, unit: Unit) -> String {
     }
 }
 
-fn verdict(floor: Floor, ratio: Option<f64>, ibeam: Option<Spread>) -> &'static str {
+fn verdict(floor: Floor, ratio: Option<f64>, ours: Option<Spread>) -> &'static str {
     let held = match floor {
         Floor::None => None,
         Floor::Times(least) => ratio.map(|ratio| ratio >= least),
-        Floor::AtMost(most) => ibeam.map(|ibeam| ibeam.median <= most),
+        Floor::AtMost(most) => ours.map(|ours| ours.median <= most),
     };
     match held {
         None => "–",
@@ -98,66 +75,77 @@ fn verdict(floor: Floor, ratio: Option<f64>, ibeam: Option<Spread>) -> &'static 
     }
 }
 
-/// The rows under their head as a Markdown table, the columns aligned for reading as it is.
-pub(crate) fn render(rows: &[[String; 6]]) -> String {
-    let head = HEAD.map(String::from);
-    let widths: [usize; 6] = std::array::from_fn(|column| {
-        rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0)
-    });
-    let line = |row: &[String; 6]| {
+/// The first row is the head.
+pub(crate) fn align(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let line = |row: &[String]| {
         let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!(" {cell:<width$} ")).collect();
+            row.iter().zip(&widths).map(|(cell, &width)| format!(" {cell:<width$} ")).collect();
         format!("|{}|\n", cells.join("|"))
     };
-    let rule = widths.map(|width| "-".repeat(width));
-    let mut table = line(&head) + &line(&rule);
-    rows.iter().for_each(|row| table.push_str(&line(row)));
+    let rule: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
+    let mut table = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        table.push_str(&line(row));
+        if number == 0 {
+            table.push_str(&line(&rule));
+        }
+    }
     table
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::tests::{cell, results};
 
-    fn spread(figures: &[f64]) -> Option<Spread> {
-        Spread::of(figures.to_vec())
-    }
-
-    #[test]
-    fn the_median_is_the_middle_one_or_between_the_two() {
-        assert_eq!(spread(&[3.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 3.0 }));
-        assert_eq!(spread(&[4.0, 1.0, 2.0, 3.0]), Some(Spread { median: 2.5, min: 1.0, max: 4.0 }));
-        assert_eq!(spread(&[]), None);
+    fn spread(figure: f64) -> Option<Spread> {
+        Spread::of(vec![figure])
     }
 
     #[test]
     fn a_floor_against_tokio_is_held_or_missed() {
-        let figure = Figure { name: "call", unit: Unit::Nanoseconds, floor: Floor::Times(2.5) };
-        let held = row(&figure, spread(&[250.0]), spread(&[100.0]));
-        assert_eq!(held, ["call", "250 ns (250–250)", "100 ns (100–100)", "2.50×", "≥ 2.50×", "ok"]);
-        let missed = row(&figure, spread(&[250.0]), spread(&[101.0]));
-        assert_eq!(missed[3..], ["2.48×", "≥ 2.50×", "missed"]);
-    }
-
-    #[test]
-    fn more_per_second_is_better() {
-        let figure = Figure { name: "cast", unit: Unit::MillionsPerSecond, floor: Floor::Times(1.8) };
-        assert_eq!(row(&figure, spread(&[10.0]), spread(&[20.0]))[3..], ["2.00×", "≥ 1.80×", "ok"]);
+        assert_eq!(verdict(Floor::Times(2.5), Some(2.5), spread(1.0)), "ok");
+        assert_eq!(verdict(Floor::Times(2.5), Some(2.48), spread(1.0)), "missed");
+        assert_eq!(verdict(Floor::Times(2.5), None, spread(1.0)), "–");
     }
 
     #[test]
     fn an_absolute_floor_asks_only_ibeam() {
-        let figure = Figure { name: "idle", unit: Unit::Percent, floor: Floor::AtMost(1.0) };
-        assert_eq!(row(&figure, None, spread(&[1.5]))[3..], ["–", "≤ 1 %", "missed"]);
-        assert_eq!(row(&figure, spread(&[0.1]), None)[3..], ["–", "≤ 1 %", "–"]);
+        assert_eq!(verdict(Floor::AtMost(1.0), None, spread(1.5)), "missed");
+        assert_eq!(verdict(Floor::AtMost(1.0), Some(9.0), None), "–");
     }
 
     #[test]
-    fn the_table_is_markdown() {
-        let table = render(&[["a", "b", "c", "d", "e", "ok"].map(String::from)]);
-        let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines.len(), 3);
-        assert!(lines[0].starts_with("| workload | plain tokio |"));
-        assert!(lines[1].starts_with("| -------- |"));
+    fn a_row_has_every_system_beside_ibeam() {
+        let all = results([
+            cell(Workload::CallSeq, System::Tokio, 1, &[250.0]),
+            cell(Workload::CallSeq, System::Ibeam, 1, &[100.0]),
+            cell(Workload::CallSeq, System::Elixir, 1, &[500.0]),
+        ]);
+        let table = render(&all);
+        let lines: Vec<Vec<&str>> =
+            table.lines().map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect();
+        assert_eq!(lines[0], ["workload", "plain tokio", "ibeam", "Elixir", "floor", "verdict"]);
+        assert_eq!(
+            lines[2],
+            [
+                "sequential call",
+                "250 ns (250–250) 2.50×",
+                "100 ns (100–100)",
+                "500 ns (500–500) 5.00×",
+                "≥ 2.50×",
+                "ok"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_table_is_aligned_markdown() {
+        let table = align(&[vec!["a".into(), "b".into()], vec!["longer".into(), "c".into()]]);
+        assert_eq!(table, "| a      | b |\n| ------ | - |\n| longer | c |\n");
     }
 }

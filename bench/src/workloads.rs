@@ -1,4 +1,4 @@
-//! What is measured: sizes, figures and floors. The one place both systems read.
+//! What is measured: sizes, figures and floors. The one place all systems read.
 
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(crate) enum Workload {
     Pairs,
     /// A ring of 1,000 processes, one token, a million hops
     Ring,
+    /// A tree of 1,111,111 processes, ten below each, whose million leaves are summed up to the root
+    Skynet,
     /// A million processes with nothing to do, spawned and waited for 10,000 at a time
     SpawnExit,
     /// The same, where plain tokio spawns bare tasks without a mailbox
@@ -76,6 +78,10 @@ pub(crate) const PAIRS: u64 = 1_000;
 pub(crate) const TRIPS_PER_PAIR: u64 = 1_000;
 pub(crate) const RING: usize = 1_000;
 pub(crate) const HOPS: u64 = 1_000_000;
+/// Below each process of the tree that is no leaf.
+pub(crate) const SKYNET_BRANCHES: u64 = 10;
+pub(crate) const SKYNET_LEAVES: u64 = 1_000_000;
+pub(crate) const SKYNET_PROCESSES: u64 = 1_111_111;
 pub(crate) const SPAWNS: u64 = 1_000_000;
 pub(crate) const SPAWN_BATCH: u64 = 10_000;
 pub(crate) const IDLE: u64 = 1_000_000;
@@ -184,6 +190,14 @@ impl Workload {
                 const { &[figure("1,000 pairs, round trips", MillionsPerSecond, Floor::Times(1.8))] }
             }
             Workload::Ring => const { &[figure("ring of 1,000, per hop", Nanoseconds, Floor::Times(2.2))] },
+            Workload::Skynet => {
+                const {
+                    &[
+                        figure("skynet, 1,111,111 in a tree, each", Nanoseconds, Floor::None),
+                        figure("skynet, peak each", Bytes, Floor::None),
+                    ]
+                }
+            }
             Workload::SpawnExit => const { &[figure("spawn and exit", Nanoseconds, Floor::Times(4.0))] },
             Workload::SpawnExitBare => {
                 const { &[figure("spawn and exit, tokio without mailbox", Nanoseconds, Floor::None)] }
@@ -272,6 +286,11 @@ impl Workload {
     }
 }
 
+/// The figures of the tree: nanoseconds and peak bytes, each per process.
+pub(crate) fn skynet_figures(elapsed: Duration, peak_bytes: u64) -> Vec<f64> {
+    vec![ns_each(elapsed, SKYNET_PROCESSES), peak_bytes as f64 / SKYNET_PROCESSES as f64]
+}
+
 /// Nanoseconds per item.
 pub(crate) fn ns_each(elapsed: Duration, items: u64) -> f64 {
     elapsed.as_nanos() as f64 / items as f64
@@ -328,6 +347,14 @@ mod tests {
     fn latencies_become_median_tail_and_maximum() {
         let latencies = (1..=101).rev().map(Duration::from_millis).collect();
         assert_eq!(latency_figures(latencies), [51.0, 100.0, 101.0]);
+    }
+
+    #[test]
+    fn the_tree_has_as_many_processes_as_it_is_divided_by() {
+        fn count(leaves: u64) -> u64 {
+            1 + if leaves == 1 { 0 } else { SKYNET_BRANCHES * count(leaves / SKYNET_BRANCHES) }
+        }
+        assert_eq!(count(SKYNET_LEAVES), SKYNET_PROCESSES);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Cast100to1 => runtime.block_on(cast(SENDERS)),
         Workload::Pairs => runtime.block_on(pairs()),
         Workload::Ring => runtime.block_on(ring()),
+        Workload::Skynet => runtime.block_on(skynet()),
         // A process always has its mailbox: the same work, beside another figure of plain tokio.
         Workload::SpawnExit | Workload::SpawnExitBare => runtime.block_on(spawn_exit()),
         Workload::SpawnIdle => idle::<Holder>(&runtime),
@@ -221,6 +222,38 @@ async fn ring() -> Result<Vec<f64>, Wrong> {
         equal("the token's last place", place, hops as usize % RING)?;
     }
     Ok(vec![ns_each(elapsed, HOPS)])
+}
+
+/// What a process of the tree has summed up, for the one above it.
+struct Summed(u64);
+
+fn skynet_node(first: u64, leaves: u64, above: Pid) {
+    // A leaf is a process of its own kind, so that it does not carry what only the others need.
+    if leaves == 1 {
+        process::spawn(async move { above.send(Summed(first)) });
+        return;
+    }
+    process::spawn(async move {
+        let (me, below) = (process::self_pid(), leaves / SKYNET_BRANCHES);
+        for i in 0..SKYNET_BRANCHES {
+            skynet_node(first + i * below, below, me);
+        }
+        let mut sum = 0;
+        for _ in 0..SKYNET_BRANCHES {
+            sum += receive! { Summed(part) => part };
+        }
+        above.send(Summed(sum));
+    });
+}
+
+async fn skynet() -> Result<Vec<f64>, Wrong> {
+    let before = probe::resident_bytes();
+    let start = Instant::now();
+    skynet_node(0, SKYNET_LEAVES, process::self_pid());
+    let sum = receive! { Summed(sum) => sum };
+    let elapsed = start.elapsed();
+    equal("sum of the leaves", sum, sum_below(SKYNET_LEAVES))?;
+    Ok(skynet_figures(elapsed, probe::peak_resident_bytes() - before))
 }
 
 async fn spawn_exit() -> Result<Vec<f64>, Wrong> {
@@ -457,8 +490,13 @@ impl Fragile {
     }
 }
 
+/// From now on crash reports are counted and not printed. Once a program.
+pub(crate) fn silence_reports() -> Result<(), Wrong> {
+    tracing::subscriber::set_global_default(Reports).map_err(|error| Wrong::failed("subscriber", error))
+}
+
 async fn restart() -> Result<Vec<f64>, Wrong> {
-    tracing::subscriber::set_global_default(Reports).map_err(|error| Wrong::failed("subscriber", error))?;
+    silence_reports()?;
     let client = process::self_pid();
     let spec = ChildSpec::server("fragile", move || Fragile::start_link(client));
     let supervisor = Supervisor::new(Strategy::OneForOne)

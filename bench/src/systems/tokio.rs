@@ -40,6 +40,7 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Cast100to1 => on_worker(&runtime, cast(SENDERS)),
         Workload::Pairs => on_worker(&runtime, pairs()),
         Workload::Ring => on_worker(&runtime, ring()),
+        Workload::Skynet => on_worker(&runtime, skynet()),
         Workload::SpawnExit => on_worker(&runtime, spawn_exit(Mailbox::Made)),
         Workload::SpawnExitBare => on_worker(&runtime, spawn_exit(Mailbox::None)),
         Workload::SpawnIdle => idle(&runtime, spawn_holder, |holder| holder.send(1).is_ok()),
@@ -238,6 +239,33 @@ async fn ring() -> Result<Vec<f64>, Wrong> {
         equal("the token's last place", place, Some(hops as usize % RING))?;
     }
     Ok(vec![ns_each(elapsed, HOPS)])
+}
+
+/// Sums the leaves from `first` on. A join handle carries the sum: no channel where a handle does.
+fn skynet_node(first: u64, leaves: u64) -> JoinHandle<u64> {
+    tokio::spawn(async move {
+        if leaves == 1 {
+            return first;
+        }
+        let below = leaves / SKYNET_BRANCHES;
+        let children: [_; SKYNET_BRANCHES as usize] =
+            std::array::from_fn(|i| skynet_node(first + i as u64 * below, below));
+        let mut sum = 0;
+        for child in children {
+            // A child that panicked is missing from the sum, which is checked.
+            sum += child.await.unwrap_or(0);
+        }
+        sum
+    })
+}
+
+async fn skynet() -> Result<Vec<f64>, Wrong> {
+    let before = probe::resident_bytes();
+    let start = Instant::now();
+    let sum = skynet_node(0, SKYNET_LEAVES).await.map_err(|error| Wrong::failed("skynet", error))?;
+    let elapsed = start.elapsed();
+    equal("sum of the leaves", sum, sum_below(SKYNET_LEAVES))?;
+    Ok(skynet_figures(elapsed, probe::peak_resident_bytes() - before))
 }
 
 /// Whether a spawned task gets a channel, as everything that can be sent to needs one.
