@@ -37,6 +37,7 @@ pub mod inline;
 mod message;
 #[cfg(not(loom))]
 mod nearby;
+#[cfg(not(loom))]
 mod observe;
 #[cfg(not(loom))]
 pub mod process;

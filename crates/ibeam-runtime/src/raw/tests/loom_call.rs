@@ -158,7 +158,7 @@ fn a_dropped_call_against_the_caller() {
             let (bell, payload) = (Bell::new(), Arc::new(()));
             let (node, waiting) = make_call(Bell::waker(&bell), &payload);
             let server =
-                thread::spawn(move || if read { take(node).into_orphan().finish(None) } else { drop(node) });
+                thread::spawn(move || if read { take(node).into_orphan(1).finish(None) } else { drop(node) });
             let again = std::mem::ManuallyDrop::new(unsafe { same_waker(&bell) });
             let ready = waiting.poll_ref(&again).is_ready();
             if ready {
