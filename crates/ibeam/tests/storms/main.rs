@@ -1,6 +1,6 @@
 //! Storms: much at once, for long, and at the end everything is still there and nothing too much.
 //!
-//! Plain `cargo test` runs the short form. The long one, an hour on two cores:
+//! Plain `cargo test` runs the short form. The long one:
 //!
 //! ```sh
 //! IBEAM_STORMS=long cargo test --release -p ibeam --test storms -- --nocapture
