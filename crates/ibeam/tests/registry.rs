@@ -142,6 +142,36 @@ fn a_partition_lets_go_of_all_its_owners() {
     });
 }
 
+/// A value whose destructor panics at the end of its owner.
+#[derive(Clone)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if process::name().is_some_and(|name| name == "bomber") {
+            panic!("as it was told");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_panics_keeps_no_entry() {
+    on_every_driver(|| async {
+        let rooms: Registry<u32, Option<Bomb>> = Registry::unique("rooms").start_link().await.unwrap();
+        let other = rooms.clone();
+        let owner = process_that(move || {
+            process::register("bomber", process::self_pid()).unwrap();
+            for key in 0..1_200 {
+                other.register(key, (key % 300 == 0).then(|| Bomb)).unwrap();
+            }
+        })
+        .await;
+        process::kill(owner);
+        end_of(owner).await;
+        assert_eq!((rooms.count(), rooms.select(|key, _, _| Some(*key))), (0, vec![]));
+    });
+}
+
 #[test]
 fn a_process_in_several_registries() {
     on_every_driver(|| async {

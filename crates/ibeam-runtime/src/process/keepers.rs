@@ -99,6 +99,7 @@ impl Entries {
 }
 
 /// Neighbours do not share a cache line.
+#[derive(Default)]
 #[repr(align(64))]
 struct Place(Mutex<Entries>);
 
@@ -125,8 +126,11 @@ fn place(pid: Pid) -> &'static Place {
 fn make(chunk: usize) -> &'static [Place; CHUNK] {
     let mut made = MADE.lock();
     *made = (chunk + 1).max(*made);
-    KEPT[chunk]
-        .get_or_init(|| Box::new([const { Place(Mutex::new(Entries { first: None, more: None })) }; CHUNK]))
+    KEPT[chunk].get_or_init(|| {
+        // One by one: an array is made on the stack, and moved as a whole.
+        let places: Box<[Place]> = (0..CHUNK).map(|_| Place::default()).collect();
+        places.try_into().unwrap_or_else(|_| unreachable!("so many were made"))
+    })
 }
 
 /// What is kept for a process, locked.

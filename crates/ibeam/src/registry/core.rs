@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use foldhash::fast::FixedState;
-use ibeam_runtime::__private::{Keeper, Kept, PidCell, hash_seed, next_kept_by, slot_of};
+use ibeam_runtime::__private::{Keeper, Kept, PidCell, hash_seed, next_kept_by, quietly, slot_of};
 use ibeam_runtime::{ExitReason, Name, Pid, process};
 
 use super::builder::Plan;
@@ -170,7 +170,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
     {
         let home = self.partition_of(pid).home(pid);
         let wanted = |r: &Registration<_, M::Mark>| wanted.is_none_or(|wanted| wanted.contains(&r.mark));
-        home.take(pid, |held| held.take(key, wanted)).let_go(true);
+        drop(home.take(pid, |held| held.take(key, wanted)).let_go(true));
     }
 
     /// Which entries of its own a process has under this key, with a value that is `right`.
@@ -235,14 +235,23 @@ struct Leaving<'a, K: RegistryKey, V: RegistryValue, M: Keys> {
 }
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Leaving<'_, K, V, M> {
-    /// They go from the store too, and listeners are `told`.
-    fn let_go(self, told: bool) {
+    /// They go from the store too, and listeners are `told`. What is left is to be dropped, which may run code of the program.
+    fn let_go(self, told: bool) -> TakenFrom<K, V, M> {
         let Entries { store, listeners, .. } = &*self.home.entries;
-        for (key, registration) in self.taken {
-            let removed = M::remove(store, &key, self.home.partition, self.pid, &registration.mark);
+        for (key, registration) in &self.taken {
+            let removed = M::remove(store, key, self.home.partition, self.pid, &registration.mark);
             if removed && told {
                 tell::<K, V>(listeners, || self.home.entries.gone(key.clone(), self.pid));
             }
+        }
+        self.taken
+    }
+
+    /// The same at somebody's end, which no value of a program stops by a panic.
+    fn let_go_quietly(self, told: bool) {
+        let pid = self.pid;
+        for taken in self.let_go(told) {
+            quietly(Some(pid), || drop(taken));
         }
     }
 }
@@ -258,7 +267,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Keeper for Home<K, V, M> {
     fn release(&self, pid: Pid, _: &ExitReason, limit: usize) -> bool {
         let leaving = self.take(pid, |held| held.take_some(limit));
         let more = leaving.left;
-        leaving.let_go(true);
+        leaving.let_go_quietly(true);
         more
     }
 }
@@ -285,7 +294,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Keeper for PartitionKeeper<K, V,
             let taken = leaving.taken.len();
             left = left.saturating_sub(taken.max(1));
             let all = !leaving.left;
-            leaving.let_go(false);
+            leaving.let_go_quietly(false);
             // Who has just let go of its entries by itself is not concerned.
             if all && taken > 0 {
                 process::exit_signal(owner, as_of_a_link(reason));
