@@ -83,7 +83,7 @@ pub mod __private {
     pub use crate::nearby::Nearby;
     pub use crate::observe::{Heard, Traced, Tracing, trace};
     pub use crate::pid::PidCell;
-    pub use crate::process::keepers::{Keeper, forget, keep, may_keep};
+    pub use crate::process::keepers::{Keeper, Kept, Removed, may_keep, next_kept_by, slot_of};
     pub use crate::process::send::{sending_to_many, will_send};
     pub use crate::process::{Answer, answering, catch_exit, catch_failure, dropped_callers, flush_message};
     pub use crate::raw::answering::Answering;

@@ -1,4 +1,4 @@
-//! What a registry promises beyond Elixir's suite (`registry_conformance.rs`): who has an entry, and until when.
+//! What a registry promises beyond Elixir's suite (`registry_unique.rs`, `registry_duplicate.rs`): who has an entry, and until when.
 
 #[path = "../../ibeam-runtime/tests/common/mod.rs"]
 mod common;
@@ -103,5 +103,130 @@ fn the_end_of_a_registry_is_an_exit_signal_for_its_owners() {
         assert_eq!(rooms.count(), 0);
         let error = rooms.register(3, String::new()).unwrap_err();
         assert_eq!(error, RegisterError::NotRunning { registry: "rooms".into() });
+    });
+}
+
+/// More than one turn's work: of one owner, and of many.
+#[test]
+fn a_partition_lets_go_of_all_its_owners() {
+    const OWNERS: u32 = 560;
+    on_every_driver(|| async {
+        let topics: Registry<u32, u32, Duplicate> = Registry::duplicate("topics").start_link().await.unwrap();
+        let me = process::self_pid();
+        for number in 0..OWNERS {
+            let topics = topics.clone();
+            let entries = if number == OWNERS / 2 { 1_200 } else { 1 };
+            let _ = process::spawn_monitor(async move {
+                let mut partition = None;
+                for entry in 0..entries {
+                    partition = topics.register(entry % 700, number).ok();
+                }
+                me.send(partition.unwrap());
+                idle().await;
+            });
+        }
+        let mut partitions = Vec::new();
+        for _ in 0..OWNERS {
+            partitions.push(first::<Pid>().await);
+        }
+        assert_eq!(topics.count(), OWNERS as usize - 1 + 1_200);
+        let monitor = process::monitor(partitions[0]);
+        process::kill(partitions[0]);
+        for _ in 0..=OWNERS {
+            let down = first::<Down>().await;
+            assert_eq!(down.reason, ExitReason::Killed);
+            if down.monitor == monitor {
+                assert_eq!((topics.count(), topics.select(|key, _, _| Some(*key))), (0, vec![]));
+            }
+        }
+    });
+}
+
+/// A value whose destructor panics at the end of its owner.
+#[derive(Clone)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if process::name().is_some_and(|name| name == "bomber") {
+            panic!("as it was told");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_panics_keeps_no_entry() {
+    on_every_driver(|| async {
+        let rooms: Registry<u32, Option<Bomb>> = Registry::unique("rooms").start_link().await.unwrap();
+        let other = rooms.clone();
+        let owner = process_that(move || {
+            process::register("bomber", process::self_pid()).unwrap();
+            for key in 0..1_200 {
+                other.register(key, (key % 300 == 0).then(|| Bomb)).unwrap();
+            }
+        })
+        .await;
+        process::kill(owner);
+        end_of(owner).await;
+        assert_eq!((rooms.count(), rooms.select(|key, _, _| Some(*key))), (0, vec![]));
+    });
+}
+
+#[test]
+fn a_process_in_several_registries() {
+    on_every_driver(|| async {
+        let mut registries = Vec::new();
+        for number in 0..4_u32 {
+            let registry = Registry::<u32, u32>::unique(format!("registry {number}"));
+            registries.push(registry.start_link().await.unwrap());
+        }
+        let own = registries.clone();
+        let owner = process_that(move || {
+            own.iter().for_each(|registry| assert!(registry.register(7, 1).is_ok()));
+            own[0].unregister(&7);
+            own[2].unregister(&7);
+            own[0].register(8, 2).unwrap();
+        })
+        .await;
+        let keys = |registry: &Registry<u32, u32>| registry.keys(owner);
+        assert_eq!(registries.iter().map(keys).collect::<Vec<_>>(), [vec![8], vec![7], vec![], vec![7]]);
+        process::kill(owner);
+        end_of(owner).await;
+        for registry in &registries {
+            assert_eq!((registry.count(), registry.keys(owner), registry.whereis(&7)), (0, vec![], None));
+        }
+    });
+}
+
+#[test]
+fn a_key_is_found_by_what_it_can_be_borrowed_as() {
+    on_every_driver(|| async {
+        let me = process::self_pid();
+        let names: Registry<String, u8> = Registry::unique("names").start_link().await.unwrap();
+        names.register("room:1".into(), 1).unwrap();
+        assert_eq!((names.whereis("room:1"), names.whereis("room:2")), (Some(me), None));
+        assert_eq!(names.lookup("room:1"), Some((me, 1)));
+        assert_eq!(names.update_value("room:1", |value| value + 1), Some((2, 1)));
+        assert_eq!((names.values("room:1", me), names.count_match("room:1", |_| true)), (vec![2], 1));
+        names.unregister("room:1");
+        assert_eq!((names.lookup("room:1"), names.count()), (None, 0));
+
+        let topics: Registry<String, u8, Duplicate> =
+            Registry::duplicate("topics").start_link().await.unwrap();
+        // From few keys, which are looked through, to many, which are hashed.
+        for topic in 0..40 {
+            topics.register(format!("room:{topic}"), topic).unwrap();
+            topics.register("room:0".into(), 0).unwrap();
+        }
+        let mut met = 0;
+        topics.dispatch("room:0", |_, value| met += u32::from(*value == 0));
+        assert_eq!(
+            (met, topics.lookup("room:39"), topics.matching("room:1", |_| true).len()),
+            (41, vec![(me, 39)], 1)
+        );
+        topics.unregister_match("room:0", |value| *value == 1);
+        assert_eq!(topics.lookup("room:0").len(), 41);
+        topics.unregister("room:0");
+        assert_eq!((topics.lookup("room:0").len(), topics.count()), (0, 39));
     });
 }

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -204,6 +206,49 @@ fn on_two_workers_at_once() {
                 }
             }
             assert_eq!((registry.count(), topics.count()), (0, 0));
+        });
+    }
+}
+
+/// Who registers while the partition's process ends has its entry and hears of that end, or is refused: nobody is left with an
+/// entry that nobody takes away.
+#[test]
+fn a_partition_ends_while_others_register() {
+    const OWNERS: u64 = 200;
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    for round in 0..50_usize {
+        runtime.block_on(async move {
+            let names = Registry::<u64, ()>::unique(format!("names {round}"));
+            let names = names.partitions(1 + round % 2).start().await.unwrap();
+            let supervisor = SupervisorRef::named(names.name().clone());
+            let over = Arc::new(AtomicBool::new(false));
+            for key in 0..OWNERS {
+                let (names, over) = (names.clone(), Arc::clone(&over));
+                let _ = process::spawn_monitor(async move {
+                    while !over.load(Relaxed) {
+                        if names.register(key, ()).is_ok() {
+                            std::future::pending::<()>().await;
+                        }
+                        process::yield_now().await;
+                    }
+                });
+            }
+            for _ in 0..round % 5 {
+                process::yield_now().await;
+            }
+            let children = supervisor.which_children().await.unwrap();
+            children.into_iter().filter_map(|child| child.pid).for_each(process::kill);
+            supervisor.stop(ExitReason::Shutdown, Timeout::Infinity).await.unwrap();
+            assert_eq!((names.count(), names.select(|key, _, _| Some(*key))), (0, vec![]));
+            over.store(true, Relaxed);
+            for _ in 0..OWNERS {
+                let (pid, reason) = receive! { Down { target, reason, .. } => (pid_of(&target), reason) };
+                assert!(
+                    matches!(reason, ExitReason::Normal | ExitReason::Killed | ExitReason::Shutdown),
+                    "{reason}"
+                );
+                assert_eq!(names.keys(pid), []);
+            }
         });
     }
 }

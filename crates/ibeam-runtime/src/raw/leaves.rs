@@ -5,7 +5,8 @@
 //! 1. Who puts something into a table notes it first, *then* sees whether the process still lives. The process, at its end,
 //!    closes its mailbox, *then* reads the notes. Fences order both, so at least one of them sees the other.
 //! 2. Both hold the table's lock while they act on what they saw. So nothing stays in a table for a process that has ended.
-//! 3. A note for a process whose slot has a new one by now is one too many for that: it looks for nothing, once.
+//! 3. The process itself is the one who closes, so it needs no fence to see whether it has.
+//! 4. A note for a process whose slot has a new one by now is one too many for that: it looks for nothing, once.
 
 use crate::pid::Pid;
 use crate::raw::life::Life;
@@ -48,6 +49,16 @@ impl Leaves {
         fence(SeqCst);
         // In this order: an open mailbox may be that of the slot's next process already, and then the pid has changed.
         !word.is_closed() && life.is(pid)
+    }
+
+    /// The process notes, under the lock of the table, that something of its own stands there. `false`: it has closed its
+    /// mailbox, and nothing may be left for it.
+    #[inline]
+    pub(crate) fn note_own(&self, table: Table, word: &MailboxWord) -> bool {
+        if !self.noted(table) {
+            self.0.fetch_or(table as u8, Relaxed);
+        }
+        !word.is_closed()
     }
 
     /// Has something been noted so far? A look without order.

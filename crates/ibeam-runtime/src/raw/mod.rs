@@ -27,6 +27,8 @@ pub(crate) mod ready;
 pub(crate) mod scoped;
 #[cfg(not(loom))]
 pub(crate) mod slab;
+#[cfg(not(loom))]
+pub(crate) mod small;
 
 #[cfg(all(test, loom))]
 mod tests;

@@ -474,6 +474,12 @@ impl Owner {
         Pid::from_bits(self.pcb.life.own_bits())
     }
 
+    /// As [`Pcb::note`], for the process itself.
+    #[inline]
+    pub(crate) fn note(self, table: Table) -> bool {
+        self.pcb.leaves.note_own(table, &self.pcb.word)
+    }
+
     /// The runtime of this process.
     #[inline(always)]
     pub(crate) fn shared<'a>(self) -> &'a Shared {

@@ -61,6 +61,11 @@ pub(crate) fn lookup(pid: Pid) -> Option<&'static Pcb> {
     slot(pid.index()).filter(|pcb| pcb.life.is(pid))
 }
 
+/// The process that has this slot.
+pub(crate) fn pid_in(index: u32) -> Option<Pid> {
+    slot(index)?.life.current()
+}
+
 /// Begins to load the block of a process that is soon to be sent something: the line that senders write.
 #[inline(always)]
 pub(crate) fn prefetch(pid: Pid) {

@@ -62,6 +62,11 @@ pub trait Adapter: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// May there be other nodes? Where there are none, [`broadcast`](Self::broadcast) is not called. By default `true`.
+    fn has_others(&self) -> bool {
+        true
+    }
+
     /// Sends to all other nodes, as far as they are known. It must not wait.
     ///
     /// # Errors
@@ -124,6 +129,10 @@ pub struct Local;
 impl Adapter for Local {
     fn node_name(&self) -> NodeName {
         "nonode@nohost".into()
+    }
+
+    fn has_others(&self) -> bool {
+        false
     }
 
     fn broadcast(&self, _: &Outgoing<'_>) -> Result<(), BroadcastError> {

@@ -1,5 +1,6 @@
 //! What one asks of a bus.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use ibeam_runtime::{Name, Pid};
 use super::adapter::{Adapter, NodeName, Outgoing};
 use super::builder::PubSubBuilder;
 use super::dispatcher::{Deliver, Dispatcher};
+use super::topic_name::TopicName;
 use super::{BroadcastError, SubscribeError};
 use crate::registry::{Duplicate, RegisterError, Registry, RegistryKey, RegistryValue};
 
@@ -121,14 +123,22 @@ impl<K: RegistryKey, V: RegistryValue> PubSub<K, V> {
     /// # Erlang/OTP
     /// `Phoenix.PubSub.unsubscribe/2`.
     #[track_caller]
-    pub fn unsubscribe(&self, topic: impl Into<K>) {
-        self.subscriptions.unregister(&topic.into());
+    pub fn unsubscribe<T>(&self, topic: T)
+    where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
+    {
+        self.subscriptions.unregister(topic.key());
     }
 
     /// The subscriptions to a topic on this node, with their metadata: in the order of subscription within a partition.
     #[must_use]
-    pub fn subscribers(&self, topic: impl Into<K>) -> Vec<(Pid, V)> {
-        self.subscriptions.lookup(&topic.into())
+    pub fn subscribers<T>(&self, topic: T) -> Vec<(Pid, V)>
+    where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
+    {
+        self.subscriptions.lookup(topic.key())
     }
 
     /// The name of this node.
@@ -154,8 +164,10 @@ impl<K: RegistryKey, V: RegistryValue> PubSub<K, V> {
     ///
     /// # Erlang/OTP
     /// `Phoenix.PubSub.broadcast/3`; `broadcast!/3` is this with `unwrap`.
-    pub fn broadcast<M>(&self, topic: impl Into<K>, message: M) -> Result<(), BroadcastError>
+    pub fn broadcast<T, M>(&self, topic: T, message: M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         M: Clone + Send + 'static,
     {
         self.through(Deliver).broadcast(topic, message)
@@ -178,8 +190,10 @@ impl<K: RegistryKey, V: RegistryValue> PubSub<K, V> {
     ///
     /// # Erlang/OTP
     /// `Phoenix.PubSub.broadcast_from/4`.
-    pub fn broadcast_from<M>(&self, from: Pid, topic: impl Into<K>, message: M) -> Result<(), BroadcastError>
+    pub fn broadcast_from<T, M>(&self, from: Pid, topic: T, message: M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         M: Clone + Send + 'static,
     {
         self.through(Deliver).broadcast_from(from, topic, message)
@@ -192,8 +206,10 @@ impl<K: RegistryKey, V: RegistryValue> PubSub<K, V> {
     ///
     /// # Erlang/OTP
     /// `Phoenix.PubSub.local_broadcast/3`.
-    pub fn local_broadcast<M>(&self, topic: impl Into<K>, message: M) -> Result<(), BroadcastError>
+    pub fn local_broadcast<T, M>(&self, topic: T, message: M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         M: Clone + Send + 'static,
     {
         self.through(Deliver).local_broadcast(topic, message)
@@ -206,13 +222,10 @@ impl<K: RegistryKey, V: RegistryValue> PubSub<K, V> {
     ///
     /// # Erlang/OTP
     /// `Phoenix.PubSub.local_broadcast_from/4`.
-    pub fn local_broadcast_from<M>(
-        &self,
-        from: Pid,
-        topic: impl Into<K>,
-        message: M,
-    ) -> Result<(), BroadcastError>
+    pub fn local_broadcast_from<T, M>(&self, from: Pid, topic: T, message: M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         M: Clone + Send + 'static,
     {
         self.through(Deliver).local_broadcast_from(from, topic, message)
@@ -225,13 +238,10 @@ impl<K: RegistryKey, V: RegistryValue> PubSub<K, V> {
     ///
     /// # Erlang/OTP
     /// `Phoenix.PubSub.direct_broadcast/4`. Differs: a node that is not there is an error.
-    pub fn direct_broadcast<M>(
-        &self,
-        node: &NodeName,
-        topic: impl Into<K>,
-        message: M,
-    ) -> Result<(), BroadcastError>
+    pub fn direct_broadcast<T, M>(&self, node: &NodeName, topic: T, message: M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         M: Clone + Send + 'static,
     {
         self.through(Deliver).direct_broadcast(node, topic, message)
@@ -270,39 +280,40 @@ impl<K: RegistryKey, V: RegistryValue, D> Through<'_, K, V, D> {
     ///
     /// # Errors
     /// See [`BroadcastError`].
-    pub fn broadcast<M: 'static>(&self, topic: impl Into<K>, message: M) -> Result<(), BroadcastError>
+    pub fn broadcast<T, M: 'static>(&self, topic: T, message: M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         D: Dispatcher<M, V>,
     {
-        self.to_all(None, &topic.into(), &message)
+        self.to_all(None, &topic, &message)
     }
 
     /// See [`PubSub::broadcast_from`].
     ///
     /// # Errors
     /// See [`BroadcastError`].
-    pub fn broadcast_from<M: 'static>(
-        &self,
-        from: Pid,
-        topic: impl Into<K>,
-        message: M,
-    ) -> Result<(), BroadcastError>
+    pub fn broadcast_from<T, M: 'static>(&self, from: Pid, topic: T, message: M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         D: Dispatcher<M, V>,
     {
-        self.to_all(Some(from), &topic.into(), &message)
+        self.to_all(Some(from), &topic, &message)
     }
 
     /// See [`PubSub::local_broadcast`].
     ///
     /// # Errors
     /// [`BroadcastError::NotRunning`].
-    pub fn local_broadcast<M: 'static>(&self, topic: impl Into<K>, message: M) -> Result<(), BroadcastError>
+    pub fn local_broadcast<T, M: 'static>(&self, topic: T, message: M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         D: Dispatcher<M, V>,
     {
         self.pubsub.adapter()?;
-        self.dispatch(None, &topic.into(), &message);
+        self.dispatch(None, &topic, &message);
         Ok(())
     }
 
@@ -310,17 +321,19 @@ impl<K: RegistryKey, V: RegistryValue, D> Through<'_, K, V, D> {
     ///
     /// # Errors
     /// [`BroadcastError::NotRunning`].
-    pub fn local_broadcast_from<M: 'static>(
+    pub fn local_broadcast_from<T, M: 'static>(
         &self,
         from: Pid,
-        topic: impl Into<K>,
+        topic: T,
         message: M,
     ) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         D: Dispatcher<M, V>,
     {
         self.pubsub.adapter()?;
-        self.dispatch(Some(from), &topic.into(), &message);
+        self.dispatch(Some(from), &topic, &message);
         Ok(())
     }
 
@@ -328,29 +341,36 @@ impl<K: RegistryKey, V: RegistryValue, D> Through<'_, K, V, D> {
     ///
     /// # Errors
     /// See [`BroadcastError`].
-    pub fn direct_broadcast<M: 'static>(
+    pub fn direct_broadcast<T, M: 'static>(
         &self,
         node: &NodeName,
-        topic: impl Into<K>,
+        topic: T,
         message: M,
     ) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         D: Dispatcher<M, V>,
     {
-        let (adapter, topic) = (self.pubsub.adapter()?, topic.into());
+        let adapter = self.pubsub.adapter()?;
         if adapter.node_name() == *node {
             self.dispatch(None, &topic, &message);
             return Ok(());
         }
-        adapter.direct_broadcast(node, &self.outgoing(&topic, &message))
+        adapter.direct_broadcast(node, &self.outgoing(&topic.to_topic(), &message))
     }
 
     /// Other nodes first: their subscribers and ours have it both, or neither.
-    fn to_all<M: 'static>(&self, from: Option<Pid>, topic: &K, message: &M) -> Result<(), BroadcastError>
+    fn to_all<T, M: 'static>(&self, from: Option<Pid>, topic: &T, message: &M) -> Result<(), BroadcastError>
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         D: Dispatcher<M, V>,
     {
-        self.pubsub.adapter()?.broadcast(&self.outgoing(topic, message))?;
+        let adapter = self.pubsub.adapter()?;
+        if adapter.has_others() {
+            adapter.broadcast(&self.outgoing(&topic.to_topic(), message))?;
+        }
         self.dispatch(from, topic, message);
         Ok(())
     }
@@ -368,14 +388,14 @@ impl<K: RegistryKey, V: RegistryValue, D> Through<'_, K, V, D> {
         }
     }
 
-    fn dispatch<M>(&self, from: Option<Pid>, topic: &K, message: &M)
+    fn dispatch<T, M>(&self, from: Option<Pid>, topic: &T, message: &M)
     where
+        K: Borrow<T::Key>,
+        T: TopicName<K>,
         D: Dispatcher<M, V>,
     {
         let subscriptions = &self.pubsub.subscriptions;
-        sending_to_many(|| {
-            subscriptions
-                .dispatch(topic, |pid, metadata| self.dispatcher.dispatch(pid, metadata, from, message));
-        });
+        let each = |pid: Pid, metadata: &V| self.dispatcher.dispatch(pid, metadata, from, message);
+        sending_to_many(|| subscriptions.dispatch(topic.key(), each));
     }
 }

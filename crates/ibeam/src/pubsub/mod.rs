@@ -79,9 +79,11 @@ mod builder;
 mod dispatcher;
 mod error;
 mod handle;
+mod topic_name;
 
 pub use adapter::{Adapter, AdapterOptions, Local, NodeName, Outgoing};
 pub use builder::{PoolSizeError, PubSubBuilder, StartPubSub};
 pub use dispatcher::{Deliver, Dispatcher};
 pub use error::{BroadcastError, SubscribeError};
 pub use handle::{PubSub, Through};
+pub use topic_name::TopicName;

@@ -189,10 +189,10 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Supervise for Partitions<K, V, M
             process::exit(ExitReason::error(RegistryPartitionsError));
         }
         let core = Core::<K, V, M>::new(&plan, plan.partitions);
-        let shown = Cell::of(plan.name.clone()).show(Arc::clone(&core));
+        let shown = Cell::of(plan.name.clone()).show(core.clone());
         process::put(Key::<Shown<K, V, M>>::new("$registry"), shown);
         let partition = |number: usize| {
-            ServerChild::<Partition<K, V, M>>::new((Arc::clone(&core), number)).id(number.to_string())
+            ServerChild::<Partition<K, V, M>>::new((core.clone(), number)).id(number.to_string())
         };
         Supervisor::new(Strategy::OneForOne).children((0..plan.partitions).map(partition)).into()
     }
@@ -202,7 +202,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Supervise for Partitions<K, V, M
 struct Partition<K, V, M>(Types<K, V, M>);
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> GenServer for Partition<K, V, M> {
-    type Args = (Arc<Core<K, V, M>>, usize);
+    type Args = (Core<K, V, M>, usize);
 
     async fn init((core, number): Self::Args) -> Init<Self> {
         core.open(number);

@@ -22,7 +22,7 @@ use super::{Keys, RegistryKey, RegistryValue};
 /// See the module.
 pub(super) struct Cell<K: RegistryKey, V: RegistryValue, M: Keys> {
     pub(super) name: Name,
-    current: AtomicShared<Arc<Core<K, V, M>>>,
+    current: AtomicShared<Core<K, V, M>>,
     pub(super) locks: Locks,
     home: Weak<Cells>,
 }
@@ -55,18 +55,18 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Cell<K, V, M> {
 
     /// A look at the run that there is. The guard is the one that the [index](super::index) needs too: the second costs nothing.
     #[inline]
-    pub(super) fn with<R>(&self, f: impl FnOnce(&Arc<Core<K, V, M>>) -> R) -> Option<R> {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&Core<K, V, M>) -> R) -> Option<R> {
         let guard = Guard::new();
         self.current.load(Acquire, &guard).as_ref().map(f)
     }
 
-    fn set(&self, core: Option<Shared<Arc<Core<K, V, M>>>>) {
+    fn set(&self, core: Option<Shared<Core<K, V, M>>>) {
         drop(self.current.swap((core, Tag::None), AcqRel));
     }
 
     /// Shows this run until the guard is dropped.
-    pub(super) fn show(self: Arc<Self>, core: Arc<Core<K, V, M>>) -> Shown<K, V, M> {
-        self.set(Some(Shared::new(Arc::clone(&core))));
+    pub(super) fn show(self: Arc<Self>, core: Core<K, V, M>) -> Shown<K, V, M> {
+        self.set(Some(Shared::new(core.clone())));
         Shown { cell: self, core }
     }
 }
@@ -86,12 +86,12 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Drop for Cell<K, V, M> {
 /// A run is the one that handles find. The supervisor's process has it.
 pub(super) struct Shown<K: RegistryKey, V: RegistryValue, M: Keys> {
     cell: Arc<Cell<K, V, M>>,
-    core: Arc<Core<K, V, M>>,
+    core: Core<K, V, M>,
 }
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Drop for Shown<K, V, M> {
     fn drop(&mut self) {
-        if self.cell.with(|core| Arc::ptr_eq(core, &self.core)) == Some(true) {
+        if self.cell.with(|core| core.is(&self.core)) == Some(true) {
             // Nobody else shows a run before the name, which is this process', is free.
             self.cell.set(None);
         }

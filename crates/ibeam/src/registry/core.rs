@@ -1,43 +1,69 @@
 //! One run of a registry: its entries, and who has which.
 //!
 //! # Invariants
-//! 1. An entry is in the [store](super::store) only while its owner's shard knows of it: both change under the lock of that shard when
-//!    it comes, and the owner's side goes first when it goes.
-//! 2. An owner that a shard knows of has promised the runtime to let go of its entries at its end
-//!    ([`keep`]). So nothing stays of a process that has ended, and nobody is told of the end while something is there.
-//! 3. A shard whose partition has no process takes no entries. When a partition's process ends, it takes away the entries of
-//!    all owners in it and sends these the exit signal that a link would have sent.
-//! 4. No code of the program but the `Clone` of keys, `Hash` and `Eq` runs under a shard's lock; what is taken out is dropped
-//!    after it.
+//! 1. What an owner has is [kept](ibeam_runtime::__private::Kept) for it by the runtime: so it is let go of at the owner's
+//!    end, before anybody is told of that. An entry is in the [store](super::store) only while its owner's side knows of it:
+//!    both change under the lock of the owner's place when it comes, and the owner's side goes first when it goes.
+//! 2. A partition without a process takes no entries, which is looked at under that same lock. When a partition's process ends,
+//!    it goes to the places of all owners in it, takes away their entries and sends them the exit signal that a link would
+//!    have sent.
+//! 3. No code of the program but `Hash` and `Eq` of keys runs under an owner's lock; what is taken out is dropped after it.
 
-use std::hash::BuildHasher;
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use foldhash::fast::FixedState;
-use ibeam_runtime::__private::{Keeper, forget, hash_seed, keep, may_keep};
+use ibeam_runtime::__private::{Keeper, Kept, PidCell, hash_seed, next_kept_by, quietly, slot_of};
 use ibeam_runtime::{ExitReason, Name, Pid, process};
-use indexmap::IndexMap;
-use parking_lot::Mutex;
 
 use super::builder::Plan;
 use super::event::{RegistryEvent, tell};
-use super::held::Held;
+use super::held::{Held, Taken};
 use super::meta::Meta;
-use super::store::{Stores, Taken};
+use super::store::{Refused, Stores};
 use super::stored::{Stored, Strong};
 use super::{Keys, RegisterError, RegistryKey, RegistryValue};
 
-/// See the module.
+/// See the module. Cheap to clone.
 pub(super) struct Core<K: RegistryKey, V: RegistryValue, M: Keys> {
+    pub(super) entries: Arc<Entries<K, V, M>>,
+    partitions: Arc<[Partition<K, V, M>]>,
+}
+
+/// The entries by key, and what they need to come and go.
+pub(super) struct Entries<K: RegistryKey, V: RegistryValue, M: Keys> {
     pub(super) name: Name,
     pub(super) store: M::Store<K, V>,
     pub(super) meta: Meta,
     listeners: Arc<[Name]>,
-    partitions: Box<[Partition<K, V, M>]>,
     hasher: FixedState,
 }
 
+struct Partition<K: RegistryKey, V: RegistryValue, M: Keys> {
+    /// Its process, while there is one.
+    process: PidCell,
+    homes: [Arc<Home<K, V, M>>; HOMES],
+}
+
+/// Who lets go of entries for the owners of a part of a partition.
+struct Home<K: RegistryKey, V: RegistryValue, M: Keys> {
+    entries: Arc<Entries<K, V, M>>,
+    partition: usize,
+    /// How many entries its owners have.
+    count: AtomicUsize,
+    /// Owners on different workers rarely have the same home, and no two homes the same cache line.
+    _apart: [u64; 11],
+}
+
+const HOMES: usize = 8;
+/// So many neighbours have the same home: a worker takes slots for its processes by so many at a time.
+const NEIGHBOURS: u32 = 128;
+
 type HeldBy<K, V, M> = Held<K, Registration<V, <M as Stores>::Mark>>;
+type TakenFrom<K, V, M> = Taken<K, Registration<V, <M as Stores>::Mark>>;
 
 /// What an owner has of one of its entries.
 pub(super) struct Registration<V, M> {
@@ -45,87 +71,89 @@ pub(super) struct Registration<V, M> {
     pub(super) strong: Strong<V>,
 }
 
-/// Owners of one partition that are on different workers rarely meet under one lock.
-const SHARDS: usize = 8;
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Clone for Core<K, V, M> {
+    fn clone(&self) -> Self {
+        Self { entries: Arc::clone(&self.entries), partitions: Arc::clone(&self.partitions) }
+    }
+}
 
-type Partition<K, V, M> = [Shard<K, V, M>; SHARDS];
-
-/// Shards of different workers do not share a cache line.
-#[repr(align(128))]
-struct Shard<K: RegistryKey, V: RegistryValue, M: Keys>(Mutex<Owners<K, V, M>>);
-
-struct Owners<K: RegistryKey, V: RegistryValue, M: Keys> {
-    /// The partition's process, while there is one.
-    process: Option<Pid>,
-    held: IndexMap<Pid, HeldBy<K, V, M>, FixedState>,
-    /// How many entries these are.
-    count: usize,
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Partition<K, V, M> {
+    fn home(&self, pid: Pid) -> &Arc<Home<K, V, M>> {
+        &self.homes[(slot_of(pid) / NEIGHBOURS) as usize % HOMES]
+    }
 }
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
-    pub(super) fn new(plan: &Plan, partitions: usize) -> Arc<Self> {
+    pub(super) fn new(plan: &Plan, partitions: usize) -> Self {
         let hasher = FixedState::with_seed(hash_seed());
-        let owners =
-            || Owners { process: None, held: IndexMap::with_hasher(FixedState::default()), count: 0 };
-        let shards = |_| std::array::from_fn(|_| Shard(Mutex::new(owners())));
-        Arc::new(Self {
+        let entries = Arc::new(Entries {
             name: plan.name.clone(),
             store: M::store(&hasher, partitions, plan.by_key),
             meta: plan.meta.clone(),
             listeners: plan.listeners.clone(),
-            partitions: (0..partitions).map(shards).collect(),
             hasher,
-        })
+        });
+        let home = |partition| {
+            let entries = Arc::clone(&entries);
+            Arc::new(Home { entries, partition, count: AtomicUsize::new(0), _apart: [0; 11] })
+        };
+        let partition =
+            |number| Partition { process: PidCell::default(), homes: std::array::from_fn(|_| home(number)) };
+        let partitions = (0..partitions).map(partition).collect();
+        Self { entries, partitions }
     }
 
-    /// The partition of a process and its shard there.
-    fn place(&self, pid: Pid) -> (usize, &Mutex<Owners<K, V, M>>) {
+    /// Are these the same run?
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries)
+    }
+
+    fn partition_of(&self, pid: Pid) -> &Partition<K, V, M> {
         let hash = FixedState::default().hash_one(pid);
-        let partition = (hash >> 32) as usize % self.partitions.len();
-        (partition, &self.partitions[partition][hash as usize % SHARDS].0)
+        &self.partitions[(hash >> 32) as usize % self.partitions.len()]
     }
 
     /// Registers a process; gives the process of its partition.
-    pub(super) fn register(self: &Arc<Self>, key: K, value: V, pid: Pid) -> Result<Pid, RegisterError<K>> {
-        let told = (!self.listeners.is_empty()).then(|| (key.clone(), value.clone()));
+    pub(super) fn register(&self, key: K, value: V, pid: Pid) -> Result<Pid, RegisterError<K>> {
+        let entries = &*self.entries;
+        let told = (!entries.listeners.is_empty()).then(|| (key.clone(), value.clone()));
         let indexed = key.clone();
         let (value, strong) = Stored::new(value);
-        let (partition, shard) = self.place(pid);
-        let mut owners = shard.lock();
-        let Some(process) = owners.process else {
-            drop(owners);
-            return Err(RegisterError::NotRunning { registry: self.name.clone() });
+        let partition = self.partition_of(pid);
+        let home = partition.home(pid);
+        let kept = Kept::of(pid);
+        let Some(process) = partition.process.get() else {
+            drop(kept);
+            return Err(RegisterError::NotRunning { registry: entries.name.clone() });
         };
-        let is_new = !owners.held.contains_key(&pid);
-        let may = if is_new { keep(pid, Arc::clone(self) as Arc<dyn Keeper>) } else { may_keep(pid) };
-        if !may {
-            drop(owners);
-            return Err(RegisterError::NoProc { registry: self.name.clone(), key, pid });
-        }
-        let inserted = match M::insert(&self.store, indexed, partition, pid, &value) {
+        let Some(mut kept) = kept.filter(Kept::may_grow) else {
+            return Err(RegisterError::NoProc { registry: entries.name.clone(), key, pid });
+        };
+        let inserted = match M::insert(&entries.store, indexed, home.partition, pid, &value) {
             Ok(inserted) => inserted,
-            Err(Taken { key: indexed, by }) => {
-                if is_new {
-                    self.forget(pid);
-                }
-                drop((owners, indexed));
-                return Err(RegisterError::AlreadyRegistered { registry: self.name.clone(), key, pid: by });
+            Err(Refused { key: indexed, by }) => {
+                drop((kept, indexed));
+                return Err(RegisterError::AlreadyRegistered {
+                    registry: entries.name.clone(),
+                    key,
+                    pid: by,
+                });
             }
         };
         let registration = Registration { mark: inserted.mark, strong };
-        owners.count += 1;
-        match owners.held.get_mut(&pid) {
-            Some(held) => held.push(key, registration, &self.hasher),
-            None => drop(owners.held.insert(pid, Held::one(key, registration))),
+        match kept.get::<HeldBy<K, V, M>>(&**home) {
+            Some(held) => held.push(key, registration, &entries.hasher),
+            None => kept.add(Arc::clone(home) as _, Held::One(key, registration)),
         }
-        drop(owners);
+        // Before anybody can take it away again.
+        home.count.fetch_add(1, Relaxed);
+        drop(kept);
         if let Some((key, value)) = told {
             if let Some(dead) = inserted.instead_of {
-                tell::<K, V>(&self.listeners, || self.gone(key.clone(), dead));
+                tell::<K, V>(&entries.listeners, || entries.gone(key.clone(), dead));
             }
-            let registry = &self.name;
-            tell(&self.listeners, || RegistryEvent::Registered {
-                registry: registry.clone(),
+            tell(&entries.listeners, || RegistryEvent::Registered {
+                registry: entries.name.clone(),
                 key: key.clone(),
                 pid,
                 value: value.clone(),
@@ -135,89 +163,141 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
     }
 
     /// Takes away those entries of a process' key whose marks are `wanted`; all of them for `None`.
-    pub(super) fn unregister(self: &Arc<Self>, key: &K, pid: Pid, wanted: Option<&[M::Mark]>) {
-        let (partition, shard) = self.place(pid);
-        let mut owners = shard.lock();
-        let Some(held) = owners.held.get_mut(&pid) else { return };
-        let taken = held.take(key, |r| wanted.is_none_or(|wanted| wanted.contains(&r.mark)));
-        if held.len() == 0 {
-            owners.held.swap_remove(&pid);
-            self.forget(pid);
-        }
-        owners.count -= taken.len();
-        drop(owners);
-        self.let_go(partition, pid, taken, true);
+    pub(super) fn unregister<Q>(&self, key: &Q, pid: Pid, wanted: Option<&[M::Mark]>)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let home = self.partition_of(pid).home(pid);
+        let wanted = |r: &Registration<_, M::Mark>| wanted.is_none_or(|wanted| wanted.contains(&r.mark));
+        drop(home.take(pid, |held| held.take(key, wanted)).let_go(true));
     }
 
     /// Which entries of its own a process has under this key, with a value that is `right`.
-    pub(super) fn find(&self, key: &K, pid: Pid, right: impl FnMut(&V) -> bool) -> Vec<M::Mark> {
-        M::find(&self.store, key, self.place(pid).0, pid, right)
+    pub(super) fn find<Q>(&self, key: &Q, pid: Pid, right: impl FnMut(&V) -> bool) -> Vec<M::Mark>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        M::find(&self.entries.store, key, self.partition_of(pid).home(pid).partition, pid, right)
     }
 
-    /// Looks at what a process has registered, under the lock of its shard.
+    /// Looks at what a process has registered, under its lock.
     pub(super) fn change<R>(&self, pid: Pid, f: impl FnOnce(&mut HeldBy<K, V, M>) -> R) -> Option<R> {
-        self.place(pid).1.lock().held.get_mut(&pid).map(f)
+        Kept::of(pid)?.get(&**self.partition_of(pid).home(pid)).map(f)
     }
 
     /// How many entries there are.
     pub(super) fn count(&self) -> usize {
-        let shards = self.partitions.iter().flatten();
-        shards.map(|shard| shard.0.lock().count).sum()
-    }
-
-    /// What the owner's side does not know any more goes from the store too, and listeners are told.
-    fn let_go(&self, partition: usize, pid: Pid, taken: Vec<(K, Registration<V, M::Mark>)>, told: bool) {
-        for (key, registration) in taken {
-            let removed = M::remove(&self.store, &key, partition, pid, &registration.mark);
-            if removed && told {
-                tell::<K, V>(&self.listeners, || self.gone(key.clone(), pid));
-            }
-        }
-    }
-
-    fn gone(&self, key: K, pid: Pid) -> RegistryEvent<K, V> {
-        RegistryEvent::Unregistered { registry: self.name.clone(), key, pid }
-    }
-
-    fn forget(self: &Arc<Self>, pid: Pid) {
-        forget(pid, &(Arc::clone(self) as Arc<dyn Keeper>));
+        let homes = self.partitions.iter().flat_map(|partition| &partition.homes);
+        homes.map(|home| home.count.load(Relaxed)).sum()
     }
 
     /// The partition has this process now, which calls this, and takes entries as long as the process lives.
-    pub(super) fn open(self: &Arc<Self>, partition: usize) {
+    pub(super) fn open(&self, partition: usize) {
         let pid = process::self_pid();
-        let keeper = PartitionKeeper { core: Arc::clone(self), partition };
-        let kept = keep(pid, Arc::new(keeper));
-        assert!(kept, "the process runs");
-        for shard in &self.partitions[partition] {
-            shard.0.lock().process = Some(pid);
+        let keeper = PartitionKeeper { core: self.clone(), partition, reached: AtomicU32::new(0) };
+        let mut kept = Kept::of(pid).filter(Kept::may_grow).expect("the process runs");
+        kept.add(Arc::new(keeper), ());
+        drop(kept);
+        self.partitions[partition].process.set(Some(pid));
+    }
+}
+
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Home<K, V, M> {
+    /// Takes some of what an owner has away from it.
+    fn take(
+        &self,
+        pid: Pid,
+        some: impl FnOnce(&mut HeldBy<K, V, M>) -> TakenFrom<K, V, M>,
+    ) -> Leaving<'_, K, V, M> {
+        let mut leaving = Leaving { home: self, pid, taken: Taken::new(), left: false };
+        let Some(mut kept) = Kept::of(pid) else { return leaving };
+        let Some(held) = kept.get(self) else { return leaving };
+        leaving.taken = some(held);
+        leaving.left = held.len() > 0;
+        let emptied = (!leaving.left).then(|| kept.remove(self));
+        drop(kept);
+        drop(emptied);
+        self.count.fetch_sub(leaving.taken.len(), Relaxed);
+        leaving
+    }
+}
+
+/// Entries that their owner does not know any more.
+#[must_use = "they are still in the store"]
+struct Leaving<'a, K: RegistryKey, V: RegistryValue, M: Keys> {
+    home: &'a Home<K, V, M>,
+    pid: Pid,
+    taken: TakenFrom<K, V, M>,
+    /// The owner has others.
+    left: bool,
+}
+
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Leaving<'_, K, V, M> {
+    /// They go from the store too, and listeners are `told`. What is left is to be dropped, which may run code of the program.
+    fn let_go(self, told: bool) -> TakenFrom<K, V, M> {
+        let Entries { store, listeners, .. } = &*self.home.entries;
+        for (key, registration) in &self.taken {
+            let removed = M::remove(store, key, self.home.partition, self.pid, &registration.mark);
+            if removed && told {
+                tell::<K, V>(listeners, || self.home.entries.gone(key.clone(), self.pid));
+            }
         }
+        self.taken
     }
 
-    /// The partition's process ends. Takes away at most `limit` entries; `true`: there are more.
-    fn close(self: &Arc<Self>, partition: usize, reason: &ExitReason, limit: usize) -> bool {
+    /// The same at somebody's end, which no value of a program stops by a panic.
+    fn let_go_quietly(self, told: bool) {
+        let pid = self.pid;
+        for taken in self.let_go(told) {
+            quietly(Some(pid), || drop(taken));
+        }
+    }
+}
+
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Entries<K, V, M> {
+    fn gone(&self, key: K, pid: Pid) -> RegistryEvent<K, V> {
+        RegistryEvent::Unregistered { registry: self.name.clone(), key, pid }
+    }
+}
+
+/// An owner ends.
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Keeper for Home<K, V, M> {
+    fn release(&self, pid: Pid, _: &ExitReason, limit: usize) -> bool {
+        let leaving = self.take(pid, |held| held.take_some(limit));
+        let more = leaving.left;
+        leaving.let_go_quietly(true);
+        more
+    }
+}
+
+/// What a partition's process promises the runtime.
+struct PartitionKeeper<K: RegistryKey, V: RegistryValue, M: Keys> {
+    core: Core<K, V, M>,
+    partition: usize,
+    /// Owners with slots below this one have nothing in the partition any more.
+    reached: AtomicU32,
+}
+
+impl<K: RegistryKey, V: RegistryValue, M: Keys> Keeper for PartitionKeeper<K, V, M> {
+    fn release(&self, _: Pid, reason: &ExitReason, limit: usize) -> bool {
+        let partition = &self.core.partitions[self.partition];
+        partition.process.set(None);
         let mut left = limit;
-        for shard in &self.partitions[partition] {
-            loop {
-                let mut owners = shard.0.lock();
-                owners.process = None;
-                let Some((&pid, held)) = owners.held.last_mut() else { break };
-                if left == 0 {
-                    return true;
-                }
-                let taken = held.take_some(left);
-                left = left.saturating_sub(taken.len().max(1));
-                let all = held.len() == 0;
-                owners.count -= taken.len();
-                if all {
-                    owners.held.pop();
-                    self.forget(pid);
-                }
-                drop(owners);
-                self.let_go(partition, pid, taken, false);
-                if all {
-                    process::exit_signal(pid, as_of_a_link(reason));
-                }
+        while let Some(owner) = next_kept_by(&partition.homes, self.reached.load(Relaxed)) {
+            self.reached.store(slot_of(owner), Relaxed);
+            if left == 0 {
+                return true;
+            }
+            let leaving = partition.home(owner).take(owner, |held| held.take_some(left));
+            let taken = leaving.taken.len();
+            left = left.saturating_sub(taken.max(1));
+            let all = !leaving.left;
+            leaving.let_go_quietly(false);
+            // Who has just let go of its entries by itself is not concerned.
+            if all && taken > 0 {
+                process::exit_signal(owner, as_of_a_link(reason));
             }
         }
         false
@@ -227,34 +307,4 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
 /// An exit signal that nobody can survive does not come through a link.
 fn as_of_a_link(reason: &ExitReason) -> ExitReason {
     if *reason == ExitReason::Kill { ExitReason::Killed } else { reason.clone() }
-}
-
-/// An owner ends.
-impl<K: RegistryKey, V: RegistryValue, M: Keys> Keeper for Core<K, V, M> {
-    fn release(&self, pid: Pid, _: &ExitReason, limit: usize) -> bool {
-        let (partition, shard) = self.place(pid);
-        let mut owners = shard.lock();
-        let Some(held) = owners.held.get_mut(&pid) else { return false };
-        let taken = held.take_some(limit);
-        let more = held.len() > 0;
-        if !more {
-            owners.held.swap_remove(&pid);
-        }
-        owners.count -= taken.len();
-        drop(owners);
-        self.let_go(partition, pid, taken, true);
-        more
-    }
-}
-
-/// What a partition's process promises the runtime.
-struct PartitionKeeper<K: RegistryKey, V: RegistryValue, M: Keys> {
-    core: Arc<Core<K, V, M>>,
-    partition: usize,
-}
-
-impl<K: RegistryKey, V: RegistryValue, M: Keys> Keeper for PartitionKeeper<K, V, M> {
-    fn release(&self, _: Pid, reason: &ExitReason, limit: usize) -> bool {
-        self.core.close(self.partition, reason, limit)
-    }
 }

@@ -1,6 +1,8 @@
 //! Registries with duplicate keys: a key has any number of entries, of one process or of many.
 
+use std::borrow::Borrow;
 use std::future::{Future, IntoFuture};
+use std::hash::Hash;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,7 +12,7 @@ use ibeam_runtime::{ExitReason, Name, Pid, Timeout, process};
 
 use super::index::Index;
 use super::list::List;
-use super::store::{Inserted, Stores, Taken};
+use super::store::{Inserted, Refused, Stores};
 use super::stored::Stored;
 use super::{Keys, Registry, RegistryBuilder, RegistryKey, RegistryValue};
 
@@ -39,10 +41,12 @@ fn index_of<K, V>(indexes: &Indexes<K, V>, partition: usize) -> &Index<K, Arc<Li
 }
 
 /// The lists with entries of this key, one per index at most. They can be walked while they change.
-fn lists<K: RegistryKey, V: RegistryValue>(
-    indexes: &Indexes<K, V>,
-    key: &K,
-) -> impl Iterator<Item = Arc<List<V>>> {
+fn lists<K, V, Q>(indexes: &Indexes<K, V>, key: &Q) -> impl Iterator<Item = Arc<List<V>>>
+where
+    K: RegistryKey + Borrow<Q>,
+    V: RegistryValue,
+    Q: Hash + Eq + ?Sized,
+{
     indexes.iter().filter_map(|index| index.peek(key, Arc::clone))
 }
 
@@ -65,7 +69,7 @@ impl Stores for Duplicate {
         partition: usize,
         pid: Pid,
         value: &Stored<V>,
-    ) -> Result<Inserted<u64>, Taken<K>> {
+    ) -> Result<Inserted<u64>, Refused<K>> {
         let index = index_of(indexes, partition);
         let mut key = key;
         let mark = loop {
@@ -104,11 +108,12 @@ impl Stores for Duplicate {
         false
     }
 
-    fn for_each<K: RegistryKey, V: RegistryValue>(
-        indexes: &Indexes<K, V>,
-        key: &K,
-        mut f: impl FnMut(Pid, &V),
-    ) {
+    fn for_each<K, V, Q>(indexes: &Indexes<K, V>, key: &Q, mut f: impl FnMut(Pid, &V))
+    where
+        K: RegistryKey + Borrow<Q>,
+        V: RegistryValue,
+        Q: Hash + Eq + ?Sized,
+    {
         lists(indexes, key).for_each(|list| list.for_each(&mut f));
     }
 
@@ -118,13 +123,18 @@ impl Stores for Duplicate {
         }
     }
 
-    fn find<K: RegistryKey, V: RegistryValue>(
+    fn find<K, V, Q>(
         indexes: &Indexes<K, V>,
-        key: &K,
+        key: &Q,
         partition: usize,
         pid: Pid,
         mut right: impl FnMut(&V) -> bool,
-    ) -> Vec<u64> {
+    ) -> Vec<u64>
+    where
+        K: RegistryKey + Borrow<Q>,
+        V: RegistryValue,
+        Q: Hash + Eq + ?Sized,
+    {
         let mut found = Vec::new();
         if let Some(list) = index_of(indexes, partition).peek(key, Arc::clone) {
             list.for_each_numbered(|number, owner, value| {
@@ -181,7 +191,11 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V, Duplicate> {
     /// # Erlang/OTP
     /// `Registry.lookup/2`.
     #[must_use]
-    pub fn lookup(&self, key: &K) -> Vec<(Pid, V)> {
+    pub fn lookup<Q>(&self, key: &Q) -> Vec<(Pid, V)>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let mut found = Vec::new();
         self.dispatch(key, |pid, value| found.push((pid, value.clone())));
         found
@@ -200,11 +214,14 @@ impl<K: RegistryKey, V: RegistryValue> Registry<K, V, Duplicate> {
     /// # Erlang/OTP
     /// `Registry.dispatch/4` with `parallel: true`. Differs: the processes are not linked to the caller, who gets an error where
     /// it would exit.
-    pub async fn dispatch_parallel<F>(&self, key: &K, f: F) -> Result<(), ExitReason>
+    pub async fn dispatch_parallel<Q, F>(&self, key: &Q, f: F) -> Result<(), ExitReason>
     where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
         F: Fn(Pid, &V) + Send + Sync + 'static,
     {
-        let lists: Vec<_> = self.with_core(|core| lists(&core.store, key).collect()).unwrap_or_default();
+        let lists: Vec<_> =
+            self.with_core(|core| lists(&core.entries.store, key).collect()).unwrap_or_default();
         if lists.len() < 2 {
             lists.into_iter().for_each(|list| list.for_each(&f));
             return Ok(());

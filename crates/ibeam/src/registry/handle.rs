@@ -1,5 +1,6 @@
 //! What one asks of a registry.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use ibeam_runtime::{Name, Pid, process};
 
 use super::cell::Cell;
-use super::core::Core;
+use super::core::{Core, Entries};
 use super::{Keys, RegisterError, RegistryKey, RegistryValue, Unique};
 
 /// A registry, by name. Cheap to clone; finds whichever run of the registry there is at each use, so such a handle outlives
@@ -50,14 +51,19 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     }
 
     /// The run that there is, to be used for long.
-    pub(super) fn core(&self) -> Option<Arc<Core<K, V, M>>> {
-        self.cell.with(Arc::clone)
+    pub(super) fn core(&self) -> Option<Core<K, V, M>> {
+        self.cell.with(Core::clone)
+    }
+
+    /// The entries that there are, to be used for long.
+    fn entries(&self) -> Option<Arc<Entries<K, V, M>>> {
+        self.cell.with(|core| Arc::clone(&core.entries))
     }
 
     /// The run that there is, for a quick look.
     #[inline]
     pub(super) fn with_core<R>(&self, f: impl FnOnce(&Core<K, V, M>) -> R) -> Option<R> {
-        self.cell.with(|core| f(core))
+        self.cell.with(f)
     }
 
     /// Registers the calling process under a key. Gives the pid of the process of its partition, with which the process is
@@ -77,10 +83,14 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     }
 
     pub(super) fn register_for(&self, pid: Pid, key: K, value: V) -> Result<Pid, RegisterError<K>> {
-        match self.core() {
-            Some(core) => core.register(key, value, pid),
-            None => Err(RegisterError::NotRunning { registry: self.cell.name.clone() }),
-        }
+        let mut entry = Some((key, value));
+        let registered = self.with_core(|core| {
+            let (key, value) = entry.take()?;
+            Some(core.register(key, value, pid))
+        });
+        registered
+            .flatten()
+            .unwrap_or_else(|| Err(RegisterError::NotRunning { registry: self.cell.name.clone() }))
     }
 
     /// Takes away all entries that the calling process has under a key. Does nothing if there is none.
@@ -91,11 +101,13 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     /// # Erlang/OTP
     /// `Registry.unregister/2`.
     #[track_caller]
-    pub fn unregister(&self, key: &K) {
+    pub fn unregister<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let pid = process::self_pid();
-        if let Some(core) = self.core() {
-            core.unregister(key, pid, None);
-        }
+        self.with_core(|core| core.unregister(key, pid, None));
     }
 
     /// Takes away those entries that the calling process has under a key whose values are `wanted`, which is called under no lock.
@@ -106,7 +118,11 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     /// # Erlang/OTP
     /// `Registry.unregister_match/4`, with a closure for pattern and guards.
     #[track_caller]
-    pub fn unregister_match(&self, key: &K, wanted: impl FnMut(&V) -> bool) {
+    pub fn unregister_match<Q>(&self, key: &Q, wanted: impl FnMut(&V) -> bool)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let pid = process::self_pid();
         if let Some(core) = self.core() {
             let marks = core.find(key, pid, wanted);
@@ -121,9 +137,13 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     ///
     /// # Erlang/OTP
     /// `Registry.dispatch/4`. Differs: `f` is called for each entry, not for each partition's list.
-    pub fn dispatch(&self, key: &K, f: impl FnMut(Pid, &V)) {
-        if let Some(core) = self.core() {
-            M::for_each(&core.store, key, f);
+    pub fn dispatch<Q>(&self, key: &Q, f: impl FnMut(Pid, &V))
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if let Some(entries) = self.entries() {
+            M::for_each(&entries.store, key, f);
         }
     }
 
@@ -142,7 +162,11 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     /// # Erlang/OTP
     /// `Registry.values/3`.
     #[must_use]
-    pub fn values(&self, key: &K, pid: Pid) -> Vec<V> {
+    pub fn values<Q>(&self, key: &Q, pid: Pid) -> Vec<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let mut values = Vec::new();
         self.dispatch(key, |owner, value| {
             if owner == pid {
@@ -158,7 +182,11 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     /// `Registry.match/4`, with a closure for pattern and guards.
     #[doc(alias = "match")]
     #[must_use]
-    pub fn matching(&self, key: &K, mut wanted: impl FnMut(&V) -> bool) -> Vec<(Pid, V)> {
+    pub fn matching<Q>(&self, key: &Q, mut wanted: impl FnMut(&V) -> bool) -> Vec<(Pid, V)>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let mut found = Vec::new();
         self.dispatch(key, |pid, value| {
             if wanted(value) {
@@ -173,7 +201,11 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     /// # Erlang/OTP
     /// `Registry.count_match/4`.
     #[must_use]
-    pub fn count_match(&self, key: &K, mut wanted: impl FnMut(&V) -> bool) -> usize {
+    pub fn count_match<Q>(&self, key: &Q, mut wanted: impl FnMut(&V) -> bool) -> usize
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let mut count = 0;
         self.dispatch(key, |_, value| count += usize::from(wanted(value)));
         count
@@ -186,8 +218,8 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     #[must_use]
     pub fn select<T>(&self, mut pick: impl FnMut(&K, Pid, &V) -> Option<T>) -> Vec<T> {
         let mut picked = Vec::new();
-        if let Some(core) = self.core() {
-            M::for_all(&core.store, |key, pid, value| picked.extend(pick(key, pid, value)));
+        if let Some(entries) = self.entries() {
+            M::for_all(&entries.store, |key, pid, value| picked.extend(pick(key, pid, value)));
         }
         picked
     }
@@ -199,8 +231,8 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     #[must_use]
     pub fn count_select(&self, mut wanted: impl FnMut(&K, Pid, &V) -> bool) -> usize {
         let mut count = 0;
-        if let Some(core) = self.core() {
-            M::for_all(&core.store, |key, pid, value| count += usize::from(wanted(key, pid, value)));
+        if let Some(entries) = self.entries() {
+            M::for_all(&entries.store, |key, pid, value| count += usize::from(wanted(key, pid, value)));
         }
         count
     }
@@ -220,7 +252,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     /// # Erlang/OTP
     /// `Registry.put_meta/3`.
     pub fn put_meta<T: Send + Sync + 'static>(&self, key: impl Hash + Eq + Send + Sync + 'static, value: T) {
-        self.with_core(|core| core.meta.put(key, value));
+        self.with_core(|core| core.entries.meta.put(key, value));
     }
 
     /// A copy of the value that was put under this key, if it is a `T`. Takes no lock.
@@ -229,7 +261,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     /// `Registry.meta/2`.
     #[must_use]
     pub fn meta<T: Clone + 'static>(&self, key: impl Hash + Eq + Send + Sync + 'static) -> Option<T> {
-        self.with_core(|core| core.meta.get(&key)).flatten()
+        self.with_core(|core| core.entries.meta.get(&key)).flatten()
     }
 
     /// Takes the value under this key away.
@@ -237,7 +269,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Registry<K, V, M> {
     /// # Erlang/OTP
     /// `Registry.delete_meta/2`.
     pub fn delete_meta(&self, key: impl Hash + Eq + Send + Sync + 'static) {
-        self.with_core(|core| core.meta.delete(&key));
+        self.with_core(|core| core.entries.meta.delete(&key));
     }
 
     /// Runs what `f` gives, in the calling process, while nobody else runs something with an equal lock key in this registry. Those

@@ -1,121 +1,175 @@
 //! What one process has registered.
 
+use std::borrow::Borrow;
 use std::hash::Hash;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
+use smallvec::SmallVec;
 
-/// A process' keys with what belongs to each registration, in the order in which they came as long as they are few.
+/// A process' keys with what belongs to each registration, in the order in which they came as long as they are few and none has
+/// gone.
 pub(super) enum Held<K, R> {
+    /// What most processes have: it needs no memory of its own.
+    One(K, R),
     Few(Vec<(K, R)>),
-    Many { keys: IndexMap<K, Vec<R>, FixedState>, len: usize },
+    Many(Box<Many<K, R>>),
 }
+
+pub(super) struct Many<K, R> {
+    keys: IndexMap<K, SmallVec<[R; 1]>, FixedState>,
+    len: usize,
+}
+
+/// Registrations that were taken out.
+pub(super) type Taken<K, R> = SmallVec<[(K, R); 1]>;
 
 /// From how many registrations on hashing beats looking through a list.
 const MANY: usize = 16;
 
 impl<K: Hash + Eq + Clone, R> Held<K, R> {
-    pub(super) fn one(key: K, registration: R) -> Self {
-        Self::Few(vec![(key, registration)])
-    }
+    const NOTHING: Self = Self::Few(Vec::new());
 
     pub(super) fn len(&self) -> usize {
         match self {
+            Self::One(..) => 1,
             Self::Few(list) => list.len(),
-            Self::Many { len, .. } => *len,
+            Self::Many(many) => many.len,
         }
     }
 
     pub(super) fn push(&mut self, key: K, registration: R, hasher: &FixedState) {
+        if let Self::One(..) = self {
+            *self = Self::Few(self.take_all().into_vec());
+        }
         match self {
             Self::Few(list) if list.len() < MANY => list.push((key, registration)),
-            Self::Few(list) => {
-                let mut many = Self::Many { keys: IndexMap::with_hasher(hasher.clone()), len: 0 };
-                for (key, registration) in list.drain(..) {
-                    many.push(key, registration, hasher);
-                }
-                many.push(key, registration, hasher);
-                *self = many;
-            }
-            Self::Many { keys, len } => {
-                *len += 1;
-                match keys.entry(key) {
-                    Entry::Occupied(entry) => entry.into_mut().push(registration),
-                    Entry::Vacant(entry) => {
-                        entry.insert(vec![registration]);
-                    }
-                }
+            Self::Many(many) => many.push(key, registration),
+            _ => {
+                let mut many = Many { keys: IndexMap::with_hasher(hasher.clone()), len: 0 };
+                self.take_all().into_iter().for_each(|(key, registration)| many.push(key, registration));
+                many.push(key, registration);
+                *self = Self::Many(Box::new(many));
             }
         }
     }
 
     /// Takes out those registrations of a key that are `wanted`.
-    pub(super) fn take(&mut self, key: &K, mut wanted: impl FnMut(&R) -> bool) -> Vec<(K, R)> {
+    pub(super) fn take<Q>(&mut self, key: &Q, mut wanted: impl FnMut(&R) -> bool) -> Taken<K, R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         match self {
-            Self::Few(list) => list.extract_if(.., |(k, r)| k == key && wanted(r)).collect(),
-            Self::Many { keys, len } => {
-                let Some(registrations) = keys.get_mut(key) else { return Vec::new() };
-                let taken: Vec<_> =
-                    registrations.extract_if(.., |r| wanted(r)).map(|r| (key.clone(), r)).collect();
-                *len -= taken.len();
-                if registrations.is_empty() {
-                    keys.swap_remove(key);
-                }
-                taken
+            Self::One(only, registration) if (*only).borrow() == key && wanted(registration) => {
+                self.take_all()
             }
+            Self::One(..) => Taken::new(),
+            Self::Few(list) => {
+                list.extract_if(.., |(other, r)| (*other).borrow() == key && wanted(r)).collect()
+            }
+            Self::Many(many) => many.take(key, wanted),
         }
     }
 
     /// Takes out at most so many.
-    pub(super) fn take_some(&mut self, limit: usize) -> Vec<(K, R)> {
+    pub(super) fn take_some(&mut self, limit: usize) -> Taken<K, R> {
         match self {
-            Self::Few(list) if list.len() <= limit => std::mem::take(list),
-            Self::Few(list) => list.split_off(list.len() - limit),
-            Self::Many { keys, len } => {
-                let mut taken = Vec::with_capacity(limit.min(*len));
-                while taken.len() < limit
-                    && let Some((key, mut registrations)) = keys.pop()
-                {
-                    let kept = registrations.len().saturating_sub(limit - taken.len());
-                    taken.extend(registrations.drain(kept..).map(|r| (key.clone(), r)));
-                    if kept > 0 {
-                        keys.insert(key, registrations);
-                    }
-                }
-                *len -= taken.len();
-                taken
-            }
+            Self::Many(many) => many.take_some(limit),
+            _ if self.len() <= limit => self.take_all(),
+            Self::Few(list) => list.drain(list.len() - limit..).collect(),
+            Self::One(..) => Taken::new(),
+        }
+    }
+
+    fn take_all(&mut self) -> Taken<K, R> {
+        match std::mem::replace(self, Self::NOTHING) {
+            Self::One(key, registration) => Taken::from_buf([(key, registration)]),
+            Self::Few(list) => Taken::from_vec(list),
+            Self::Many(mut many) => many.take_some(usize::MAX),
         }
     }
 
     /// Each key, as often as it is registered.
     pub(super) fn keys(&self) -> Vec<K> {
         match self {
+            Self::One(key, _) => vec![key.clone()],
             Self::Few(list) => list.iter().map(|(key, _)| key.clone()).collect(),
-            Self::Many { keys, .. } => {
-                keys.iter().flat_map(|(key, all)| std::iter::repeat_n(key, all.len())).cloned().collect()
+            Self::Many(many) => {
+                let each = many.keys.iter().flat_map(|(key, all)| std::iter::repeat_n(key, all.len()));
+                each.cloned().collect()
             }
         }
     }
 
     /// The registration of a key that can have one only.
-    pub(super) fn find(&mut self, key: &K) -> Option<&mut R> {
+    pub(super) fn find<Q>(&mut self, key: &Q) -> Option<&mut R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         match self {
-            Self::Few(list) => list.iter_mut().find(|(k, _)| k == key).map(|(_, r)| r),
-            Self::Many { keys, .. } => keys.get_mut(key)?.first_mut(),
+            Self::One(only, registration) => ((*only).borrow() == key).then_some(registration),
+            Self::Few(list) => list.iter_mut().find(|(other, _)| (*other).borrow() == key).map(|(_, r)| r),
+            Self::Many(many) => many.keys.get_mut(key)?.first_mut(),
         }
+    }
+}
+
+impl<K: Hash + Eq + Clone, R> Many<K, R> {
+    fn push(&mut self, key: K, registration: R) {
+        self.len += 1;
+        match self.keys.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut().push(registration),
+            Entry::Vacant(entry) => {
+                entry.insert(SmallVec::from_buf([registration]));
+            }
+        }
+    }
+
+    fn take<Q>(&mut self, key: &Q, mut wanted: impl FnMut(&R) -> bool) -> Taken<K, R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let Some((at, key, registrations)) = self.keys.get_full_mut(key) else { return Taken::new() };
+        let (taken, kept): (SmallVec<[R; 1]>, _) = registrations.drain(..).partition(|r| wanted(r));
+        *registrations = kept;
+        self.len -= taken.len();
+        let taken = taken.into_iter().map(|r| (key.clone(), r)).collect();
+        if registrations.is_empty() {
+            self.keys.swap_remove_index(at);
+        }
+        taken
+    }
+
+    fn take_some(&mut self, limit: usize) -> Taken<K, R> {
+        let mut taken = Taken::with_capacity(limit.min(self.len));
+        while taken.len() < limit
+            && let Some((key, mut registrations)) = self.keys.pop()
+        {
+            let kept = registrations.len().saturating_sub(limit - taken.len());
+            taken.extend(registrations.drain(kept..).map(|r| (key.clone(), r)));
+            if kept > 0 {
+                self.keys.insert(key, registrations);
+            }
+        }
+        self.len -= taken.len();
+        taken
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::Held;
     use foldhash::fast::FixedState;
 
     #[test]
     fn what_is_held_stays_right_while_it_grows_and_shrinks() {
-        let mut held = Held::one(0, 0);
+        let mut held = Held::One(0, 0);
         for n in 1..100 {
             held.push(n % 10, n, &FixedState::default());
             assert_eq!((held.len(), held.keys().len()), (n + 1, n + 1));
@@ -134,13 +188,19 @@ mod tests {
         assert_eq!(all.len(), 90);
     }
 
+    /// The runtime keeps three words for a process without an allocation.
+    #[test]
+    fn one_registration_of_a_number_takes_three_words() {
+        assert!(size_of::<Held<u64, Option<Arc<()>>>>() <= 3 * size_of::<usize>());
+    }
+
     #[test]
     fn few_keep_their_order() {
-        let mut held = Held::one("b", 1);
+        let mut held = Held::One("b", 1);
         held.push("a", 2, &FixedState::default());
         held.push("b", 3, &FixedState::default());
         assert_eq!(held.keys(), ["b", "a", "b"]);
-        assert_eq!(held.take_some(2), [("a", 2), ("b", 3)]);
+        assert_eq!(*held.take_some(2), [("a", 2), ("b", 3)]);
         assert_eq!(held.keys(), ["b"]);
     }
 }

@@ -9,6 +9,7 @@
 //! 3. What was removed may stay in memory until others come into its place: it must be small, and nobody may care about
 //!    when it is dropped.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -37,7 +38,11 @@ impl<K: Clone + Debug + Eq + Hash + 'static, T: 'static> Index<K, T> {
 
     /// What the key leads to.
     #[inline]
-    pub(super) fn peek<R>(&self, key: &K, read: impl FnOnce(&T) -> R) -> Option<R> {
+    pub(super) fn peek<Q, R>(&self, key: &Q, read: impl FnOnce(&T) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let guard = Guard::new();
         loop {
             // In this order: if both are equal, nothing was under way when `begun` was read.
@@ -65,7 +70,11 @@ impl<K: Clone + Debug + Eq + Hash + 'static, T: 'static> Index<K, T> {
     }
 
     /// Lets a key lead somewhere else, if what it leads to is the right one; otherwise `to` comes back.
-    pub(super) fn replace_if(&self, key: &K, to: T, right: impl FnOnce(&T) -> bool) -> Result<(), T> {
+    pub(super) fn replace_if<Q>(&self, key: &Q, to: T, right: impl FnOnce(&T) -> bool) -> Result<(), T>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let Some(mut entry) = self.map.get_sync(key) else { return Err(to) };
         if !right(entry.get()) {
             return Err(to);

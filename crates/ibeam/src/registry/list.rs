@@ -3,7 +3,8 @@
 //! # Invariants
 //! 1. Entries are written once, one after the other; the first empty place is the end. A reader needs nothing else.
 //! 2. An entry that leaves is marked and stays where it is. When marked ones are in the majority, or there is no place left,
-//!    the list is retired: those that live move to a new one, in their order.
+//!    the list is retired: those that live move to a new one, in their order. What a marked one was [lent](super::stored) is
+//!    dropped by its owner meanwhile, so only memory waits for that.
 //! 3. Numbers go up along the list and are given once per key, so an entry is found by its number in either list.
 //! 4. Writers of one list exclude each other by its lock. A retired list changes no more: who finds it so takes the next one,
 //!    which leads to by then.

@@ -55,9 +55,10 @@
 //!    always found.
 //! 4. A registry has a process per partition. If it ends, those who had registered in it lose their entries, and get the exit
 //!    signal that a link would send: they end, unless they trap exits, and their supervisors start them again.
-//! 5. A value whose type has a destructor is dropped when its entry goes, or when the last look at it ends. Any other may stay in
-//!    memory until others take its place.
-//! 6. A handle is by name: it finds the registry again after a restart, empty.
+//! 5. A value whose type has a destructor is dropped when its entry goes, or when the last look at it ends. Any other, and the memory
+//!    of the first, may stay until others take its place.
+//! 6. Where a key is only looked up it can be anything that the key can be borrowed as, a `&str` for a `String`.
+//! 7. A handle is by name: it finds the registry again after a restart, empty.
 //!
 //! # Erlang/OTP
 //! Elixir's `Registry`. Differs:

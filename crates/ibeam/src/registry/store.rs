@@ -1,5 +1,8 @@
 //! What differs between unique and duplicate keys: where the entries of a key are.
 
+use std::borrow::Borrow;
+use std::hash::Hash;
+
 use foldhash::fast::FixedState;
 use ibeam_runtime::Pid;
 
@@ -29,7 +32,7 @@ pub trait Stores: Sized + Send + Sync + 'static {
         partition: usize,
         pid: Pid,
         value: &Stored<V>,
-    ) -> Result<Inserted<Self::Mark>, Taken<K>>;
+    ) -> Result<Inserted<Self::Mark>, Refused<K>>;
 
     /// Takes an entry away. `false`: it was not there any more.
     fn remove<K: RegistryKey, V: RegistryValue>(
@@ -41,19 +44,27 @@ pub trait Stores: Sized + Send + Sync + 'static {
     ) -> bool;
 
     /// Calls `f` for each entry of a key, under no lock.
-    fn for_each<K: RegistryKey, V: RegistryValue>(store: &Self::Store<K, V>, key: &K, f: impl FnMut(Pid, &V));
+    fn for_each<K, V, Q>(store: &Self::Store<K, V>, key: &Q, f: impl FnMut(Pid, &V))
+    where
+        K: RegistryKey + Borrow<Q>,
+        V: RegistryValue,
+        Q: Hash + Eq + ?Sized;
 
     /// Calls `f` for each entry, under no lock.
     fn for_all<K: RegistryKey, V: RegistryValue>(store: &Self::Store<K, V>, f: impl FnMut(&K, Pid, &V));
 
     /// Which of the process' own entries of this key have a value that is `right`?
-    fn find<K: RegistryKey, V: RegistryValue>(
+    fn find<K, V, Q>(
         store: &Self::Store<K, V>,
-        key: &K,
+        key: &Q,
         partition: usize,
         pid: Pid,
         right: impl FnMut(&V) -> bool,
-    ) -> Vec<Self::Mark>;
+    ) -> Vec<Self::Mark>
+    where
+        K: RegistryKey + Borrow<Q>,
+        V: RegistryValue,
+        Q: Hash + Eq + ?Sized;
 }
 
 /// An entry was added.
@@ -64,7 +75,7 @@ pub struct Inserted<M> {
 }
 
 /// Another process, or this one, has the key.
-pub struct Taken<K> {
+pub struct Refused<K> {
     pub(super) key: K,
     pub(super) by: Pid,
 }

@@ -16,9 +16,12 @@ pub enum Stored<V> {
 pub(super) type Strong<V> = Option<Arc<V>>;
 
 impl<V> Stored<V> {
+    /// Which of the two values of this type are.
+    pub(super) const IS_LENT: bool = std::mem::needs_drop::<V>();
+
     /// For the index and for the owner.
     pub(super) fn new(value: V) -> (Self, Strong<V>) {
-        if std::mem::needs_drop::<V>() {
+        if Self::IS_LENT {
             let value = Arc::new(value);
             (Self::Lent(Arc::downgrade(&value)), Some(value))
         } else {
