@@ -438,10 +438,12 @@ struct Reports;
 
 static REPORTS: AtomicU64 = AtomicU64::new(0);
 
+const CRASH: &str = "ibeam::crash";
+
 impl Subscriber for Reports {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The runtime asks whether anybody listens, which is neither a span nor an event.
-        !metadata.is_span() && *metadata.level() == Level::ERROR
+        !metadata.is_span() && *metadata.level() == Level::ERROR && metadata.target() == CRASH
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> Id {
@@ -453,7 +455,7 @@ impl Subscriber for Reports {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        if event.metadata().target() == "ibeam::crash" {
+        if event.metadata().target() == CRASH {
             REPORTS.fetch_add(1, Ordering::Relaxed);
         }
     }

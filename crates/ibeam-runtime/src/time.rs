@@ -11,6 +11,12 @@ pub struct Instant(u64);
 
 const NANOS_PER_TICK: u64 = 1_000_000;
 
+/// In whole nanoseconds; what is longer than 584 years counts as that.
+#[inline(always)]
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
+}
+
 impl Instant {
     /// The start of the runtime.
     pub const START: Self = Self(0);
@@ -31,7 +37,13 @@ impl Instant {
 
     /// Earlier by `duration`, but not before the start.
     pub(crate) fn earlier_by(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+
+    /// Later by this many nanoseconds, at most 584 years after the start.
+    #[inline(always)]
+    pub(crate) const fn later_by(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
     }
 
     /// The last tick (of 1 ms) that has begun.
@@ -54,8 +66,7 @@ impl Add<Duration> for Instant {
 
     /// Later by `duration`; sums beyond 584 years stay there.
     fn add(self, duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(nanos))
+        self.later_by(nanos(duration))
     }
 }
 

@@ -11,7 +11,7 @@ use std::task::{Poll, Waker};
 use crate::exit_reason::ExitReason;
 use crate::process::exit;
 use crate::raw::answering::Answering;
-use crate::raw::call::{self, Outcome, Waiting};
+use crate::raw::call::{self, Waiting};
 use crate::raw::pcb::Owner;
 
 /// The body of a process that owes the value of `future`, and the side that waits for it. `waker` is woken when it comes, until
@@ -62,11 +62,8 @@ impl<T> Answer<T> {
 
     #[inline]
     fn take(&mut self) -> Result<T, Option<ExitReason>> {
-        match self.waiting.take().map(Waiting::take) {
-            Some(Outcome::Replied(value)) => Ok(value),
-            Some(Outcome::Gone(reason)) => Err(reason),
-            None => unreachable!("it was looked at a moment ago"),
-        }
+        let Some(waiting) = self.waiting.take() else { unreachable!("it was looked at a moment ago") };
+        waiting.take(Ok, Err)
     }
 
     /// Was it taken?

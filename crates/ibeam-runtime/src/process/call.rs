@@ -88,6 +88,15 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+/// What only few calls need.
+#[derive(Default)]
+struct Rare {
+    /// For room in the mailbox.
+    ticket: Ticket,
+    /// For calls that wait for somebody to have the name.
+    patience: Option<Patience>,
+}
+
 /// How a call waits for somebody to have the name.
 #[derive(Default)]
 struct Patience {
@@ -140,9 +149,7 @@ pub struct Call<Q, R, X = NoMeta> {
     /// The bits of the pid that was called last; 0, which no pid has, before that.
     pid: u64,
     alarm: Alarm,
-    ticket: Ticket,
-    /// For calls that wait for somebody to have the name.
-    patience: Option<Box<Patience>>,
+    rare: Option<Box<Rare>>,
     _meta: PhantomData<fn() -> X>,
 }
 
@@ -164,8 +171,7 @@ impl<Q, R, X> Call<Q, R, X> {
             waiting: None,
             pid: 0,
             alarm: Alarm::new(Timeout::CALL),
-            ticket: Ticket::default(),
-            patience: None,
+            rare: None,
             _meta: PhantomData,
         }
     }
@@ -219,7 +225,7 @@ impl<Q, R, X> Call<Q, R, X> {
     /// # Errors
     /// [`CallError::NoProc`] if the timeout is over and nobody has the name.
     pub fn wait_for_name(mut self) -> Self {
-        self.patience.get_or_insert_default();
+        self.rare.get_or_insert_default().patience.get_or_insert_default();
         self
     }
 }
@@ -247,7 +253,10 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
             return Poll::Ready(Err(CallError::CallsItself { pid }));
         }
         self.pid = pid.to_bits();
-        let turn = self.ticket.turn(pid, cx.waker());
+        let turn = match &mut self.rare {
+            None => Turn::None,
+            Some(rare) => rare.ticket.turn(pid, cx.waker()),
+        };
         if turn == Turn::Others {
             return Poll::Pending;
         }
@@ -265,8 +274,8 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
             Ok(()) => {
                 self.waiting = Some(waiting);
                 // A call that has found its receiver waits for nobody else.
-                if self.patience.is_some() {
-                    self.patience = None;
+                if self.rare.is_some() {
+                    self.rare = None;
                 }
                 Poll::Ready(Ok(()))
             }
@@ -295,11 +304,12 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
         match why {
             Refused::NoProc => self.nobody(Some(pid), cx),
             Refused::Full if room::is_for_waiting(pid) => {
-                if let Some(patience) = &mut self.patience {
+                let rare = self.rare.get_or_insert_default();
+                if let Some(patience) = &mut rare.patience {
                     // Somebody is there; now it is room that is waited for.
-                    **patience = Patience::default();
+                    *patience = Patience::default();
                 }
-                if self.ticket.join(pid, cx.waker()) != Turn::Others {
+                if rare.ticket.join(pid, cx.waker()) != Turn::Others {
                     // The process has ended meanwhile: the next poll finds that out.
                     cx.waker().wake_by_ref();
                 }
@@ -312,7 +322,9 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
     /// Nobody has the name, or only one who has ended.
     #[cold]
     fn nobody(&mut self, stale: Option<Pid>, cx: &Context<'_>) -> Poll<Result<(), CallError>> {
-        let Some(patience) = &mut self.patience else { return Poll::Ready(Err(self.no_proc())) };
+        let Some(patience) = self.rare.as_mut().and_then(|rare| rare.patience.as_mut()) else {
+            return Poll::Ready(Err(self.no_proc()));
+        };
         match &self.destination {
             Destination::Name(name) => {
                 let wait = patience.name.get_or_insert_with(NameWait::new);
@@ -338,11 +350,8 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
     #[inline(always)]
     fn outcome(&mut self) -> Result<R, CallError> {
         self.alarm.silence();
-        match self.waiting.take().map(Waiting::take) {
-            Some(Outcome::Replied(reply)) => Ok(reply),
-            Some(Outcome::Gone(reason)) => Err(self.gone(reason)),
-            None => unreachable!("it was there a moment ago"),
-        }
+        let Some(waiting) = self.waiting.take() else { unreachable!("it was there a moment ago") };
+        waiting.take(Ok, |reason| Err(self.gone(reason)))
     }
 
     #[cold]
@@ -358,7 +367,8 @@ impl<Q: Send + 'static, R: Send + 'static, X: Meta> Call<Q, R, X> {
     fn timed_out(&mut self) -> CallError {
         // Stops the waiting: a late reply is dropped.
         self.waiting = None;
-        let nobody = self.patience.as_ref().is_some_and(|patience| patience.is_waiting());
+        let patience = self.rare.as_ref().and_then(|rare| rare.patience.as_ref());
+        let nobody = patience.is_some_and(Patience::is_waiting);
         if nobody || self.pid == 0 {
             return self.no_proc();
         }

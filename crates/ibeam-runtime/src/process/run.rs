@@ -1,6 +1,7 @@
 //! One turn of a process: signals first, then its future, then sleep.
 
 use std::any::Any;
+use std::mem::ManuallyDrop;
 use std::task::{Context, Poll};
 
 use crate::driver::Place;
@@ -83,7 +84,8 @@ fn unusual_turn(owner: Owner, due: Due) -> Next {
 
 #[inline(always)]
 fn poll(owner: Owner) -> Next {
-    let waker = owner.pcb().waker();
+    // It has nothing to drop.
+    let waker = ManuallyDrop::new(owner.pcb().waker());
     match owner.poll_future(&mut Context::from_waker(&waker)) {
         Ok(Poll::Pending) if owner.bits().has_any(Bits::AFTER_POLL) => pending_unusually(owner),
         Ok(Poll::Pending) => park(owner),

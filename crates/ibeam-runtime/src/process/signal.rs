@@ -313,7 +313,10 @@ mod tests {
                 let down = process::recv().await.downcast::<Down>().expect("the monitor's");
                 assert_eq!((down.monitor, down.reason), (monitor, NoProc));
                 assert!(process::try_recv().is_none());
-                assert!(matches!(waiting.take(), Outcome::Gone(Some(ExitReason::NoProc))));
+                assert!(matches!(
+                    waiting.take(Outcome::Replied, Outcome::Gone),
+                    Outcome::Gone(Some(ExitReason::NoProc))
+                ));
                 let info = process::info(me).await.expect("this process");
                 assert_eq!((info.links, info.monitors), (vec![], vec![]));
             });

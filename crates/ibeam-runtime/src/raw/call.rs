@@ -171,7 +171,7 @@ unsafe fn free(node: NonNull<CallHead>) {
     // SAFETY: `place` is the place of the node's own type, which came from `memory::new`. Nothing in it needs to be
     // dropped any more but, under loom, the model's atomics, whose bookkeeping is freed with the model.
     unsafe {
-        let place = node.as_ref().header.node_type.place;
+        let place = &node.as_ref().header.node_type.place;
         #[cfg(loom)]
         ptr::drop_in_place(node.as_ptr());
         memory::free(node.cast(), place);
@@ -398,15 +398,34 @@ impl<P> Waiting<P> {
         Poll::Ready(())
     }
 
-    /// The outcome, after [`poll_ref`](Self::poll_ref) said that it is there.
-    #[inline]
-    pub(crate) fn take(self) -> Outcome<P> {
+    /// What one of the two makes of the outcome, after [`poll_ref`](Self::poll_ref) said that it is there.
+    ///
+    /// Not the outcome itself: on its way to who looks at it, it would be written in pieces of one size and read in pieces of
+    /// another, for which the processor has to wait.
+    #[inline(always)]
+    pub(crate) fn take<T>(
+        self,
+        replied: impl FnOnce(P) -> T,
+        gone: impl FnOnce(Option<ExitReason>) -> T,
+    ) -> T {
         let node = ManuallyDrop::new(self).node;
-        // SAFETY: the server finished first, so the slot holds the outcome, the waker is gone and we are the second.
+        // SAFETY: the server finished first, so the slot holds the outcome, the waker is gone and we are the second. What is
+        // read out of the slot is ours, and the slot is not looked at again.
         unsafe {
-            let outcome = take_outcome(node);
-            free(node);
-            outcome
+            let head = node.as_ref();
+            let slot = node.cast::<u8>().add(head.header.node_type.slot_offset).cast::<Outcome<P>>();
+            match head.slot_access.with_mut(|_| slot.as_ref()) {
+                Outcome::Replied(reply) => {
+                    let reply = ptr::read(reply);
+                    free(node);
+                    replied(reply)
+                }
+                Outcome::Gone(reason) => {
+                    let reason = ptr::read(reason);
+                    free(node);
+                    gone(reason)
+                }
+            }
         }
     }
 }

@@ -58,7 +58,7 @@ unsafe fn drop_future<F>(data: NonNull<()>) {
         #[inline(always)]
         fn drop(&mut self) {
             // SAFETY: it came from `memory::new` in `FutureBox::new`, and the future in it is dropped.
-            unsafe { memory::free(self.0.cast(), const { memory::Place::of::<F>() }) };
+            unsafe { memory::free(self.0.cast(), const { &memory::Place::of::<F>() }) };
         }
     }
     let emptied = Emptied::<F>(data.cast());

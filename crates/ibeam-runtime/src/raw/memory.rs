@@ -245,7 +245,7 @@ fn fresh(layout: Layout) -> NonNull<u8> {
 /// # Safety
 /// It came from `new::<T>` for a `T` of this place, and the caller gives it up.
 #[inline(always)]
-pub(super) unsafe fn free(memory: NonNull<u8>, place: Place) {
+pub(super) unsafe fn free(memory: NonNull<u8>, place: &'static Place) {
     let kept = match DEPOTS.get(place.class) {
         // SAFETY: by the caller's word: allocated with the layout of the place's class.
         Some(depot) => with_kept(|kept| kept.open && unsafe { kept.pairs[place.class].keep(memory, depot) }),
@@ -260,7 +260,7 @@ pub(super) unsafe fn free(memory: NonNull<u8>, place: Place) {
 /// # Safety
 /// As for `free`.
 #[cold]
-unsafe fn give_back(memory: NonNull<u8>, place: Place) {
+unsafe fn give_back(memory: NonNull<u8>, place: &Place) {
     if place.layout.size() == 0 {
         return;
     }

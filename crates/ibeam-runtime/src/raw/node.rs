@@ -229,7 +229,7 @@ impl OwnedNode {
         unsafe {
             let node = self.into_raw().cast::<Node<M>>();
             let Node { header: _header, payload } = node.read();
-            memory::free(node.cast(), const { memory::Place::of::<Node<M>>() });
+            memory::free(node.cast(), const { &memory::Place::of::<Node<M>>() });
             payload
         }
     }
@@ -247,7 +247,7 @@ impl OwnedNode {
                 // SAFETY: ours; the payload is gone, the header is dropped here, and nothing else is in it.
                 unsafe {
                     (&raw mut (*self.0.as_ptr()).header).drop_in_place();
-                    memory::free(self.0.cast(), const { memory::Place::of::<Node<M>>() });
+                    memory::free(self.0.cast(), const { &memory::Place::of::<Node<M>>() });
                 }
             }
         }

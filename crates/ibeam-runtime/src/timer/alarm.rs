@@ -11,13 +11,14 @@ use std::time::Duration;
 use crate::pid::Pid;
 use crate::raw::pcb::Owner;
 use crate::runtime::{self, Shared};
-use crate::time::Instant;
+use crate::time::{Instant, nanos};
 use crate::timeout::Timeout;
 use crate::timer::wheel::Key;
 
 /// From here on a time limit is taken from the coarse clock, which is a fifth of the price: it may then be late by one
 /// tick of the kernel (4 ms), which nobody notices in half a second. Never early.
 pub(crate) const COARSE: Duration = Duration::from_millis(500);
+const COARSE_NANOS: u64 = nanos(COARSE);
 
 /// See the module. Begins with its first poll.
 #[must_use = "it rings only where it is polled"]
@@ -26,31 +27,69 @@ pub struct Alarm {
     state: State,
 }
 
+/// Both in nanoseconds, two whole words: a value that is built in one place and moved into another has no gaps to be copied with it.
 #[derive(Clone, Copy)]
 enum When {
-    After(Timeout),
-    At(Instant),
+    /// [`NEVER`], or for how long. What is longer than that is never waited for to its end: 584 years.
+    After(u64),
+    At(u64),
 }
+
+const NEVER: u64 = u64::MAX;
 
 enum State {
     Unset,
-    Lazy { pid: Pid, at: u64 },
+    Lazy(Lazy),
     Entry(Box<Entry>),
     Rang,
 }
 
-/// An entry in the wheel of this runtime, for this tick.
+/// The deadline of this process, for this tick. Dropped, it is taken back.
+struct Lazy {
+    pid: Pid,
+    at: u64,
+}
+
+impl When {
+    #[inline(always)]
+    fn after(timeout: Timeout) -> Self {
+        Self::After(match timeout {
+            Timeout::Infinity => NEVER,
+            Timeout::After(after) => nanos(after),
+        })
+    }
+}
+
+impl Drop for Lazy {
+    fn drop(&mut self) {
+        // Elsewhere than in its process the future cannot clear the deadline: the process wakes once for nothing, and until
+        // then its other alarms are entries.
+        if let Some(owner) = Owner::current()
+            && owner.pid() == self.pid
+        {
+            owner.pcb().deadline.clear(self.at);
+        }
+    }
+}
+
+/// An entry in the wheel of this runtime, for this tick. Dropped, it is cancelled.
 struct Entry {
     shared: Arc<Shared>,
     key: Key,
     at: u64,
 }
 
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.shared.timers.cancel(self.key);
+    }
+}
+
 impl Alarm {
     /// For this long.
     #[inline]
     pub fn new(timeout: Timeout) -> Self {
-        Self { when: When::After(timeout), state: State::Unset }
+        Self { when: When::after(timeout), state: State::Unset }
     }
 
     /// Another time limit than it was made with, counted from the next poll.
@@ -60,19 +99,19 @@ impl Alarm {
         if let State::Rang = self.state {
             self.state = State::Unset;
         }
-        self.when = When::After(timeout);
+        self.when = When::after(timeout);
     }
 
     /// Until then.
     #[inline]
     pub fn until(at: Instant) -> Self {
-        Self { when: When::At(at), state: State::Unset }
+        Self { when: When::At(at.as_nanos()), state: State::Unset }
     }
 
     /// Ready when the time has come, and from then on.
     #[inline(always)]
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let When::After(Timeout::Infinity) = self.when {
+        if let When::After(NEVER) = self.when {
             return Poll::Pending;
         }
         self.poll_limit(cx)
@@ -82,8 +121,8 @@ impl Alarm {
         match &self.state {
             State::Unset => self.set(cx),
             State::Rang => Poll::Ready(()),
-            State::Lazy { pid, at } => {
-                let (pid, at) = (*pid, *at);
+            State::Lazy(lazy) => {
+                let (pid, at) = (lazy.pid, lazy.at);
                 let owner = Owner::current().filter(|owner| owner.pid() == pid);
                 match owner {
                     Some(owner) if owner.shared().now().tick() >= at => self.ring(),
@@ -121,12 +160,14 @@ impl Alarm {
             None => runtime::with_current(Shared::now),
         };
         let at = match self.when {
-            When::After(Timeout::Infinity) => return Poll::Pending,
-            When::After(Timeout::After(Duration::ZERO)) => return self.ring(),
-            When::After(Timeout::After(after)) => now(after >= COARSE) + after,
-            When::At(at) if at >= now(true) + COARSE => at,
-            When::At(at) if at <= now(false) => return self.ring(),
-            When::At(at) => at,
+            When::After(NEVER) => return Poll::Pending,
+            When::After(0) => return self.ring(),
+            When::After(after) => now(after >= COARSE_NANOS).later_by(after),
+            When::At(at) => match Instant::from_nanos(at) {
+                at if at >= now(true).later_by(COARSE_NANOS) => at,
+                at if at <= now(false) => return self.ring(),
+                at => at,
+            },
         };
         let at = at.tick_after();
         if let Some(owner) = owner {
@@ -136,7 +177,7 @@ impl Alarm {
                 if let Some(entry) = pcb.deadline.set(pid.generation(), at) {
                     owner.shared().timers.watch(owner.shared(), pid, entry);
                 }
-                self.state = State::Lazy { pid, at };
+                self.state = State::Lazy(Lazy { pid, at });
                 return Poll::Pending;
             }
         }
@@ -154,8 +195,8 @@ impl Alarm {
     #[must_use]
     pub fn after(&self) -> Option<Duration> {
         match self.when {
-            When::After(Timeout::After(after)) => Some(after),
-            When::After(Timeout::Infinity) | When::At(_) => None,
+            When::After(NEVER) | When::At(_) => None,
+            When::After(after) => Some(Duration::from_nanos(after)),
         }
     }
 
@@ -163,25 +204,7 @@ impl Alarm {
     #[inline(always)]
     pub(crate) fn silence(&mut self) {
         if !matches!(self.state, State::Unset | State::Rang) {
-            self.take_back();
-        }
-    }
-
-    fn take_back(&mut self) {
-        match std::mem::replace(&mut self.state, State::Unset) {
-            State::Lazy { pid, at } => {
-                // Elsewhere than in its process the future cannot clear the deadline: the process wakes once for nothing,
-                // and until then its other alarms are entries.
-                if let Some(owner) = Owner::current()
-                    && owner.pid() == pid
-                {
-                    owner.pcb().deadline.clear(at);
-                }
-            }
-            State::Entry(entry) => {
-                entry.shared.timers.cancel(entry.key);
-            }
-            State::Unset | State::Rang => {}
+            self.state = State::Unset;
         }
     }
 }
@@ -189,12 +212,5 @@ impl Alarm {
 impl fmt::Debug for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Alarm").field("after", &self.after()).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Alarm {
-    #[inline]
-    fn drop(&mut self) {
-        self.silence();
     }
 }

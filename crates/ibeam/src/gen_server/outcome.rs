@@ -85,18 +85,17 @@ impl<S> fmt::Debug for Init<S> {
 ///
 /// # Erlang/OTP
 /// The last element of `{noreply, State, …}`, and `{stop, Reason, State}`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use]
-pub struct Next(pub(super) NextKind);
+pub struct Next(
+    /// `None`, nearly always: it waits for the next message. One word, so that a callback hands it over in a register.
+    pub(super) Option<Box<First>>,
+);
 
-#[derive(Debug, Default)]
-pub(super) enum NextKind {
-    #[default]
-    GoOn,
-    Timeout {
-        after: Duration,
-        hibernate: bool,
-    },
+/// What comes before the next message.
+#[derive(Debug)]
+pub(super) enum First {
+    Timeout { after: Duration, hibernate: bool },
     Hibernate,
     Continue(Continue),
     Stop(ExitReason),
@@ -105,13 +104,18 @@ pub(super) enum NextKind {
 impl Next {
     /// It waits for the next message.
     pub fn go_on() -> Self {
-        Self(NextKind::GoOn)
+        Self(None)
+    }
+
+    #[cold]
+    fn first(first: First) -> Self {
+        Self(Some(Box::new(first)))
     }
 
     /// It waits for the next message; if none comes within `timeout`, [`handle_timeout`](super::GenServer::handle_timeout) runs.
     /// Any message ends this.
     pub fn timeout(timeout: Duration) -> Self {
-        Self(NextKind::Timeout { after: timeout, hibernate: false })
+        Self::first(First::Timeout { after: timeout, hibernate: false })
     }
 
     /// As [`timeout`](Self::timeout), with the time at which it is over: for a limit that several messages share.
@@ -124,23 +128,32 @@ impl Next {
 
     /// As [`timeout`](Self::timeout), and the server hibernates while it waits.
     pub fn hibernate_for(timeout: Duration) -> Self {
-        Self(NextKind::Timeout { after: timeout, hibernate: true })
+        Self::first(First::Timeout { after: timeout, hibernate: true })
     }
 
     /// It gives back memory and waits for the next message.
     pub fn hibernate() -> Self {
-        Self(NextKind::Hibernate)
+        Self::first(First::Hibernate)
     }
 
     /// [`handle_continue`](super::GenServer::handle_continue) runs with `work`, before any message.
     #[doc(alias = "continue")]
     pub fn then<W: Any + Send + fmt::Debug>(work: W) -> Self {
-        Self(NextKind::Continue(Continue(Box::new(work))))
+        Self::first(First::Continue(Continue(Box::new(work))))
     }
 
     /// It ends with `reason`, after [`terminate`](super::GenServer::terminate).
     pub fn stop(reason: ExitReason) -> Self {
-        Self(NextKind::Stop(reason))
+        Self::first(First::Stop(reason))
+    }
+}
+
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => f.write_str("GoOn"),
+            Some(first) => first.fmt(f),
+        }
     }
 }
 

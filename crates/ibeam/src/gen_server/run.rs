@@ -1,6 +1,8 @@
 //! The server's process: start, the loop, the end.
 
 use std::future::Future;
+use std::mem;
+use std::pin::Pin;
 use std::time::Duration;
 
 use ibeam_runtime::process::{self, Key, receive_with, recv};
@@ -8,7 +10,7 @@ use ibeam_runtime::{Exit, ExitReason, Instant, Message, Via};
 
 use ibeam_runtime::__private::{Described, catch_exit};
 
-use super::outcome::{InitKind, NextKind};
+use super::outcome::{First, InitKind};
 use super::start::{Begin, Begun};
 use super::{GenServer, Init, Next, status};
 
@@ -26,21 +28,21 @@ const HIBERNATE_AFTER: Key<Duration> = Key::new("$hibernate_after");
 /// The body of a server's process. Its first message is the call of whoever starts it; that call ends with `init`, or, if
 /// the process ends before, with the process' reason.
 ///
-/// A million servers may wait in here: what is needed only at the beginning, at the end or now and then is boxed, and nothing
+/// A million servers may wait in here: what is needed only at the beginning, at the end or now and then is [apart], and nothing
 /// but the state outlives a wait, so that the future has the size of the state and of the largest handler, and little more.
 /// `tests/gen_server_size.rs` has the limit.
 pub(super) fn run<S: GenServer>(args: S::Args, setup: Setup) -> impl Future<Output = ExitReason> + Send {
     let waits = Waits { linked: setup.linked, hibernates: setup.hibernate_after.is_some() };
+    // Apart only below: what the future captures it keeps, and this is one word.
     let begin = Box::pin(begin::<S>(args, setup));
     async move {
-        let (mut server, mut state) = match begin.await {
+        let (mut server, mut state) = match apart(begin).await {
             Ok(begun) => begun,
             Err(reason) => return reason,
         };
         // One catch around the whole loop: none per message.
         let ended = catch_exit(serve(&mut server, &mut state, waits)).await;
-        let last_words = Box::pin(last_words(&mut server, state, ended));
-        last_words.await
+        apart(Box::pin(last_words(&mut server, state, ended))).await
     }
 }
 
@@ -50,10 +52,18 @@ pub(super) async fn enter<S: GenServer>(mut server: S, first: Next, setup: Setup
     if let Some(idle) = setup.hibernate_after {
         process::put(HIBERNATE_AFTER, idle);
     }
-    let mut state = State { rare: Some(Box::new(first)), last: None };
+    let mut state = State { next: first, last: None };
     let ended = catch_exit(serve(&mut server, &mut state, waits)).await;
     last_words(&mut server, state, ended).await
 }
+
+/// A future whose code is out of the way too. The loop's function stays small, which counts when a handler panics: how the
+/// unwinding finds out what to do takes time in proportion to the places in a function from where it can come.
+fn apart<'a, T>(future: Pin<Box<impl Future<Output = T> + Send + 'a>>) -> Apart<'a, T> {
+    future
+}
+
+type Apart<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// How the server waits for its messages: two bits beside the state.
 #[derive(Clone, Copy)]
@@ -66,8 +76,8 @@ struct Waits {
 
 /// What the loop knows from one message to the next.
 struct State {
-    /// What comes before the next message, if it is not just to be waited for.
-    rare: Option<Box<Next>>,
+    /// What the last callback has asked for.
+    next: Next,
     last: Option<Described>,
 }
 
@@ -91,10 +101,10 @@ fn serve<S: GenServer>(
 ) -> impl Future<Output = ExitReason> + Send {
     async move {
         loop {
-            let message = if state.rare.is_none() && !waits.hibernates {
+            let message = if state.next.0.is_none() && !waits.hibernates {
                 recv().await
             } else {
-                match Box::pin(settle(server, state.rare.take())).await {
+                match apart(Box::pin(settle(server, mem::take(&mut state.next)))).await {
                     Settled::Message(message) => message,
                     Settled::GoOn => continue,
                     Settled::Stop(reason) => return reason,
@@ -104,11 +114,7 @@ fn serve<S: GenServer>(
                 Ok(message) => message,
                 Err(reason) => return reason,
             };
-            state.rare = match server.dispatch(state.note(message)).await {
-                Next(NextKind::GoOn) => None,
-                Next(NextKind::Stop(reason)) => return reason,
-                next => Some(Box::new(next)),
-            };
+            state.next = server.dispatch(state.note(message)).await;
         }
     }
 }
@@ -121,33 +127,33 @@ enum Settled {
 }
 
 /// Does what comes before the next message, and what that asks for.
-async fn settle<S: GenServer>(server: &mut S, rare: Option<Box<Next>>) -> Settled {
-    let mut next = rare.map_or_else(Next::go_on, |next| *next);
+async fn settle<S: GenServer>(server: &mut S, mut next: Next) -> Settled {
     loop {
-        next = match next.0 {
-            NextKind::GoOn => match process::get(HIBERNATE_AFTER) {
-                None => return Settled::GoOn,
-                Some(idle) => match message_within(idle).await {
-                    Some(message) => return Settled::Message(message),
-                    None => Next::hibernate(),
-                },
-            },
-            NextKind::Stop(reason) => return Settled::Stop(reason),
-            NextKind::Hibernate => {
+        let Some(first) = next.0 else {
+            let Some(idle) = process::get(HIBERNATE_AFTER) else { return Settled::GoOn };
+            match message_within(idle).await {
+                Some(message) => return Settled::Message(message),
+                None => next = Next::hibernate(),
+            }
+            continue;
+        };
+        next = match *first {
+            First::Stop(reason) => return Settled::Stop(reason),
+            First::Hibernate => {
                 process::hibernate().await;
                 return Settled::Message(recv().await);
             }
-            NextKind::Timeout { after, hibernate: false } => match message_within(after).await {
+            First::Timeout { after, hibernate: false } => match message_within(after).await {
                 Some(message) => return Settled::Message(message),
                 None => server.handle_timeout().await,
             },
-            NextKind::Timeout { after, hibernate: true } => {
+            First::Timeout { after, hibernate: true } => {
                 match hibernate_until(process::now() + after).await {
                     Some(message) => return Settled::Message(message),
                     None => server.handle_timeout().await,
                 }
             }
-            NextKind::Continue(work) => server.handle_continue(work).await,
+            First::Continue(work) => server.handle_continue(work).await,
         };
     }
 }
@@ -187,11 +193,7 @@ async fn begin<S: GenServer>(args: S::Args, setup: Setup) -> Result<(S, State), 
     let (begun, reason) = match catch_exit(S::init(args)).await {
         Ok(Init(InitKind::Ok(server, next))) => {
             starter.reply(Begun::Running);
-            let rare = match next {
-                Next(NextKind::GoOn) => None,
-                next => Some(Box::new(next)),
-            };
-            return Ok((server, State { rare, last: None }));
+            return Ok((server, State { next, last: None }));
         }
         Ok(Init(InitKind::Ignore)) => (Some(Begun::Ignored), ExitReason::Normal),
         Ok(Init(InitKind::Error(reason))) => (Some(Begun::Failed(reason)), ExitReason::Normal),

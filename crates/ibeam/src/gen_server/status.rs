@@ -24,6 +24,8 @@ pub struct ServerStatus {
     pub reason: Option<String>,
 }
 
+const TARGET: &str = "ibeam::gen_server";
+
 /// What stands for the state if formatting it fails.
 const FAILED: &str = "(`format_status` panicked)";
 
@@ -60,12 +62,15 @@ fn describe<S: GenServer>(last: Described) -> String {
 /// The server ends with an abnormal reason: says so, before the report of its process.
 #[cold]
 pub(super) fn report<S: GenServer>(server: &S, last: Option<Described>, reason: &ExitReason) {
+    if !tracing::enabled!(target: TARGET, tracing::Level::ERROR) {
+        return;
+    }
     let status = status_of(server, last, Some(reason));
     let clients = dropped_callers();
     let client = clients.first().map(tracing::field::display);
     let label = process::label();
     tracing::error!(
-        target: "ibeam::gen_server",
+        target: TARGET,
         server = std::any::type_name::<S>(),
         pid = %process::self_pid(),
         name = process::name().map(tracing::field::display),

@@ -28,30 +28,30 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub(crate) struct Intensity<C = ChildId> {
     limits: Limits,
-    /// The latest restarts, oldest first: at most one more than allowed.
-    restarts: VecDeque<Restarted<C>>,
+    /// When the latest restarts were, oldest first: at most one more than allowed.
+    restarts: VecDeque<Instant>,
+    /// Whose the last of them were, and why: no more than are told. An allowance may be large, and so may reasons.
+    told: VecDeque<(C, ExitReason)>,
 }
 
-/// One restart that was counted: whose, and why.
-#[derive(Clone, Debug)]
-struct Restarted<C> {
-    at: Instant,
-    child: C,
-    reason: ExitReason,
-}
+/// So many reasons are told at most, the latest ones.
+const REASONS_MAX: usize = 10;
 
 impl<C: Clone> Intensity<C> {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, restarts: VecDeque::new() }
+        Self { limits, restarts: VecDeque::new(), told: VecDeque::new() }
     }
 
     /// Counts a restart. `false`: it is one too many.
     #[must_use]
     pub(crate) fn allows_restart(&mut self, at: Instant, child: &C, reason: &ExitReason) -> bool {
-        self.restarts.push_back(Restarted { at, child: child.clone(), reason: reason.clone() });
-        while self.restarts.front().is_some_and(|first| at - first.at > self.limits.within) {
+        self.restarts.push_back(at);
+        while self.restarts.front().is_some_and(|&first| at - first > self.limits.within) {
             self.restarts.pop_front();
         }
+        self.told.push_back((child.clone(), reason.clone()));
+        let outdated = self.told.len().saturating_sub(self.restarts.len().min(REASONS_MAX));
+        self.told.drain(..outdated);
         self.restarts.len() <= self.limits.max_restarts
     }
 
@@ -65,18 +65,15 @@ impl<C: Clone> Intensity<C> {
 #[derive(Debug)]
 pub(crate) struct Spent<'a, C>(&'a Intensity<C>);
 
-/// So many reasons are told at most, the latest ones.
-const REASONS_MAX: usize = 10;
-
 impl<C: fmt::Display> fmt::Display for Spent<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Intensity { limits: Limits { max_restarts, within }, restarts } = self.0;
+        let Intensity { limits: Limits { max_restarts, within }, restarts, told } = self.0;
         write!(f, "reached_max_restart_intensity, more than {max_restarts} restarts within {within:?}: ")?;
-        let untold = restarts.len().saturating_sub(REASONS_MAX);
+        let untold = restarts.len() - told.len();
         if untold > 0 {
             write!(f, "… {untold} before, ")?;
         }
-        for (at, Restarted { child, reason, .. }) in restarts.iter().skip(untold).enumerate() {
+        for (at, (child, reason)) in told.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             write!(f, "{comma}`{child}` ({reason})")?;
         }
@@ -122,5 +119,11 @@ mod tests {
         let mut many = Intensity::new(Limits { max_restarts: 99, within: Duration::from_secs(5) });
         assert!((0..99).all(|_| many.allows_restart(start, &ChildId::from("a"), &ExitReason::Killed)));
         assert!(many.spent().to_string().contains("… 89 before, `a` (killed), "));
+        assert_eq!(many.told.len(), REASONS_MAX, "the others are forgotten");
+
+        // What is out of the window has no reason left either.
+        let later = start + Duration::from_secs(6);
+        assert!(many.allows_restart(later, &ChildId::from("b"), &ExitReason::Normal));
+        assert!(many.spent().to_string().ends_with(": `b` (normal)"), "{}", many.spent());
     }
 }

@@ -127,7 +127,7 @@ impl Worker {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn enqueue(&self, ready: Ready) {
         let alone = self.queue.is_empty();
         self.queue.push(ready);

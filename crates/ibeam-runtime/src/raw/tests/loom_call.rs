@@ -48,7 +48,7 @@ fn a_reply_against_a_poll() {
             let again = std::mem::ManuallyDrop::new(unsafe { same_waker(bell) });
             polled = waiting.poll_ref(&again).is_ready();
             if polled {
-                return Some(waiting.take());
+                return Some(waiting.take(Outcome::Replied, Outcome::Gone));
             }
             pending = Some(waiting);
             None
@@ -56,7 +56,7 @@ fn a_reply_against_a_poll() {
         assert!(replied, "the caller waited");
         let outcome = outcome.unwrap_or_else(|| {
             assert!(bell.has_rung(), "the caller sleeps for ever");
-            pending.expect("it is ready or pending").take()
+            pending.expect("it is ready or pending").take(Outcome::Replied, Outcome::Gone)
         });
         assert!(matches!(outcome, Outcome::Replied(Reply(_))));
         assert_eq!(bell.wakers(), 0);
@@ -93,7 +93,7 @@ fn a_reply_against_a_change_of_waker() {
             for bell in &bells {
                 let waker = Bell::waker(bell);
                 if waiting.poll_ref(&waker).is_ready() {
-                    return Some(waiting.take());
+                    return Some(waiting.take(Outcome::Replied, Outcome::Gone));
                 }
                 last = Some(bell);
             }
@@ -103,7 +103,7 @@ fn a_reply_against_a_change_of_waker() {
         assert!(replied, "the caller waited");
         let outcome = outcome.unwrap_or_else(|| {
             assert!(last.expect("it was pending").has_rung(), "the caller sleeps for ever");
-            pending.expect("it is ready or pending").take()
+            pending.expect("it is ready or pending").take(Outcome::Replied, Outcome::Gone)
         });
         assert!(matches!(outcome, Outcome::Replied(Reply(_))));
         assert_eq!([first.wakers(), bells[0].wakers(), bells[1].wakers()], [0; 3]);
@@ -141,7 +141,10 @@ fn a_call_left_unread_against_the_caller() {
             } else {
                 server.join().unwrap();
                 assert!(ready || bell.has_rung(), "the caller sleeps for ever");
-                assert!(matches!(waiting.take(), Outcome::Gone(Some(ExitReason::Shutdown))));
+                assert!(matches!(
+                    waiting.take(Outcome::Replied, Outcome::Gone),
+                    Outcome::Gone(Some(ExitReason::Shutdown))
+                ));
             }
             assert_eq!(Arc::strong_count(&payload), 1);
             assert_eq!([first.wakers(), bell.wakers()], [0; 2]);
@@ -162,7 +165,7 @@ fn a_dropped_call_against_the_caller() {
             let again = std::mem::ManuallyDrop::new(unsafe { same_waker(&bell) });
             let ready = waiting.poll_ref(&again).is_ready();
             if ready {
-                assert!(matches!(waiting.take(), Outcome::Gone(None)));
+                assert!(matches!(waiting.take(Outcome::Replied, Outcome::Gone), Outcome::Gone(None)));
                 server.join().unwrap();
             } else {
                 server.join().unwrap();
