@@ -324,6 +324,66 @@ defmodule Bench do
     [starting, stopping, (memory("VmHWM:") - before) / count]
   end
 
+  def run("task_await") do
+    times(size(:warm_up), fn -> Task.await(Task.async(fn -> :ok end)) end)
+    tasks = size(:tasks)
+    start = now()
+    sum = Enum.reduce(0..(tasks - 1), 0, fn i, sum -> sum + Task.await(Task.async(fn -> i end)) end)
+    figure = ns_each(start, tasks)
+    equal("sum of all", sum, sum_below(tasks))
+    [figure]
+  end
+
+  def run("task_stream") do
+    tasks = size(:tasks)
+    start = now()
+    stream = Task.async_stream(0..(tasks - 1), fn i -> i end, max_concurrency: size(:stream_width))
+
+    outcomes =
+      Enum.reduce(stream, 0, fn {:ok, i}, next ->
+        equal("outcome", i, next)
+        next + 1
+      end)
+
+    figure = millions_per_second(start, tasks)
+    equal("outcomes", outcomes, tasks)
+    [figure]
+  end
+
+  def run("fanout"), do: [broadcasts(size(:broadcasts), fn -> :ok end)]
+  def run("fanout_in_turn"), do: [broadcasts(size(:broadcasts), &:erlang.yield/0)]
+
+  def run("registry") do
+    {count, readers, lookups} = {size(:registered), size(:readers), size(:lookups_per_reader)}
+    {:ok, _} = Registry.start_link(keys: :unique, name: Names, partitions: System.schedulers_online())
+    # Nanoseconds of all register and all unregister, each taken by the process itself, and who has come so far.
+    counters = :atomics.new(3, [])
+    client = self()
+    owners = for key <- 0..(count - 1), do: spawn_link(fn -> registered(key, count, counters, client) end)
+    all_have(:registered)
+    equal("registered keys", Registry.count(Names), count)
+
+    start = now()
+
+    at_once(readers, fn ->
+      found = found(:rand.seed(:exsss, self() |> :erlang.phash2()), lookups, count, 0)
+      equal("found", found, lookups)
+    end)
+
+    reading = millions_per_second(start, readers * lookups)
+    :atomics.put(counters, 3, 0)
+    for owner <- owners, do: send(owner, :leave)
+    all_have(:unregistered)
+    equal("left", Registry.count(Names), 0)
+
+    [
+      :atomics.get(counters, 1) / count,
+      reading,
+      :atomics.get(counters, 2) / count,
+      broadcasts(size(:dispatches), &:erlang.yield/0)
+    ]
+  end
+
   defp calls(_server, count, count, _timeout), do: :ok
 
   defp calls(server, i, count, timeout) do
@@ -501,6 +561,83 @@ defmodule Bench do
     starting = ns_each(start, count)
     equal("children", DynamicSupervisor.count_children(supervisor).active, count)
     {supervisor, pids, starting}
+  end
+
+  # A duplicate registry is what Elixir advises for local publishing, and what Phoenix.PubSub stands on.
+  defp broadcasts(count, between) do
+    {subscribers, client} = {size(:subscribers), self()}
+    {:ok, _} = Registry.start_link(keys: :duplicate, name: Topics)
+    # What all have received, and who has come so far.
+    counters = :atomics.new(2, [])
+
+    for _ <- 1..subscribers do
+      spawn_link(fn ->
+        {:ok, _} = Registry.register(Topics, "news", [])
+        if last?(counters, 2, subscribers), do: send(client, :subscribed)
+        :atomics.add(counters, 1, numbers(count, 0))
+        if last?(counters, 2, 2 * subscribers), do: send(client, :received)
+      end)
+    end
+
+    all_have(:subscribed)
+    start = now()
+
+    for number <- 0..(count - 1) do
+      Registry.dispatch(Topics, "news", fn entries ->
+        for {pid, _} <- entries, do: send(pid, {:news, number})
+      end)
+
+      between.()
+    end
+
+    all_have(:received)
+    figure = millions_per_second(start, subscribers * count)
+    equal("sum of all", :atomics.get(counters, 1), subscribers * sum_below(count))
+    figure
+  end
+
+  defp numbers(0, sum), do: sum
+
+  defp numbers(left, sum) do
+    receive do
+      {:news, number} -> numbers(left - 1, sum + number)
+    end
+  end
+
+  defp registered(key, count, counters, client) do
+    start = now()
+    {:ok, _} = Registry.register(Names, key, nil)
+    :atomics.add(counters, 1, now() - start)
+    if last?(counters, 3, count), do: send(client, :registered)
+
+    receive do
+      :leave -> :ok
+    end
+
+    start = now()
+    :ok = Registry.unregister(Names, key)
+    :atomics.add(counters, 2, now() - start)
+    if last?(counters, 3, count), do: send(client, :unregistered)
+  end
+
+  defp found(_random, 0, _count, found), do: found
+
+  defp found(random, left, count, found) do
+    {number, random} = :rand.uniform_s(count, random)
+
+    case Registry.whereis_name({Names, number - 1}) do
+      :undefined -> found(random, left - 1, count, found)
+      _pid -> found(random, left - 1, count, found + 1)
+    end
+  end
+
+  # Counts one more; is it the last?
+  defp last?(counters, at, count), do: :atomics.add_get(counters, at, 1) == count
+
+  defp all_have(what) do
+    receive do
+      ^what -> :ok
+    end
   end
 
   # Bytes from this BEAM's own entry in Linux's /proc.

@@ -87,6 +87,26 @@ pub(crate) fn of(workload: Workload, figure: usize) -> Option<Needs> {
             "a call to the supervisor (5), the exit signal (push, take), a slot given back (1), the news of the end (1); \
              request, signal, news",
         ),
+        (Workload::TaskAwait | Workload::TaskStream, 0) => needs(
+            6,
+            2,
+            "a slot is taken (1) and given back (1), the task is queued (1), it replies (1) and wakes who waits (1), who parks (1); \
+             its state, and the place of the reply",
+        ),
+        (Workload::Fanout, 0) => Some(Needs {
+            atomics: 1,
+            allocations: 1,
+            panics: 0,
+            workers: WORKERS as u32,
+            why: "push (1); the receiver takes many at once; a node per delivery",
+        }),
+        (Workload::FanoutInTurn, 0) => Some(Needs {
+            atomics: 3,
+            allocations: 1,
+            panics: 0,
+            workers: WORKERS as u32,
+            why: "push that wakes (1), take (1), park (1); a node per delivery",
+        }),
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
 //! The systems that are compared. Each does every workload in the way its own users would write it.
 //!
-//! A new workload needs an arm in plain tokio and ibeam, which the compiler asks for. The others answer a workload they do
-//! not know with a reason; the table and the report show it where the figure would be.
+//! A new workload needs an arm in each of them, which the compiler asks for, and a clause in Elixir's program, which is looked for
+//! by the workload's name. A system that does not do it answers with a reason; the table and the report show that where the figure
+//! would be.
 
 #[cfg(feature = "actix")]
 mod actix;
@@ -55,9 +56,6 @@ pub(crate) type Work = Box<dyn FnOnce() -> Result<Vec<f64>, Wrong>>;
 
 /// The work, or why this system has none.
 pub(crate) type Plan = Result<Work, &'static str>;
-
-/// The reason of a system that nobody has taught a workload yet. Also what a workload merged today gets.
-pub(crate) const NOT_WRITTEN: &str = "not written for this system yet";
 
 impl System {
     /// The systems this program can measure here.

@@ -18,7 +18,8 @@ fn promises_times(workload: Workload, figure: usize) -> bool {
         (workload, figure),
         (Workload::SpawnExit | Workload::CallSeqTimeout | Workload::Pairs | Workload::Ring, 0)
             | (Workload::SpawnIdle | Workload::SpawnIdleServer, 1)
-            | (Workload::Restart | Workload::Children, 0)
+            | (Workload::Restart | Workload::Children | Workload::Fanout, 0)
+            | (Workload::Registry, 1)
     )
 }
 

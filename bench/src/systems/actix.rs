@@ -15,8 +15,8 @@ use tokio::time::sleep_until;
 
 use crate::check::{Wrong, equal};
 use crate::probe;
+use crate::systems::Plan;
 use crate::systems::shared::{HELD, Latch, STARTED, STOPPED, stopped_with};
-use crate::systems::{NOT_WRITTEN, Plan};
 use crate::workloads::*;
 
 /// What actix does for a workload.
@@ -44,8 +44,10 @@ pub(super) fn plan(workload: Workload) -> Plan {
             Err("its Supervisor restarts an actor that has stopped; a panic takes the supervisor along")
         }
         Workload::Children | Workload::ChildrenMillion => Err("it has no supervisor of many children"),
-        #[allow(unreachable_patterns, reason = "until there is a new workload")]
-        _ => Err(NOT_WRITTEN),
+        Workload::TaskAwait | Workload::TaskStream => Err("its tasks are plain tokio's: see there"),
+        Workload::Fanout => on_arbiter(|other| fanout(other, false)),
+        Workload::FanoutInTurn => on_arbiter(|other| fanout(other, true)),
+        Workload::Registry => Err("it has names for one actor of a type, and none for many"),
     }
 }
 
@@ -515,4 +517,63 @@ async fn fairness(other: ArbiterHandle) -> Result<Vec<f64>, Wrong> {
     }
     equal("calls", latencies.len() as u64, FAIR_PAIRS * FAIR_CALLS)?;
     Ok(latency_figures(latencies))
+}
+
+/// Takes every broadcast, and says at last what they have summed up to.
+#[derive(Default)]
+struct Subscriber {
+    received: u64,
+    total: u64,
+}
+
+/// What is broadcast.
+struct News(u64);
+
+impl Message for News {
+    type Result = ();
+}
+
+impl Actor for Subscriber {
+    type Context = Context<Subscriber>;
+
+    fn started(&mut self, _: &mut Context<Subscriber>) {
+        STARTED.count_down();
+    }
+}
+
+impl Handler<News> for Subscriber {
+    type Result = ();
+
+    fn handle(&mut self, News(number): News, context: &mut Context<Subscriber>) {
+        self.total += number;
+        self.received += 1;
+        if self.received == BROADCASTS {
+            stopped_with(self.total);
+            context.stop();
+        }
+    }
+}
+
+/// A loop over the addresses, half of them on each arbiter.
+async fn fanout(other: ArbiterHandle, in_turn: bool) -> Result<Vec<f64>, Wrong> {
+    STARTED.set(SUBSCRIBERS);
+    STOPPED.set(SUBSCRIBERS);
+    let arbiters = both(other);
+    let subscribers: Vec<_> = (0..SUBSCRIBERS as usize)
+        .map(|i| Subscriber::start_in_arbiter(&arbiters[i % arbiters.len()], |_| Subscriber::default()))
+        .collect();
+    STARTED.wait().await;
+    let start = Instant::now();
+    for number in 0..BROADCASTS {
+        for subscriber in &subscribers {
+            subscriber.do_send(News(number));
+        }
+        if in_turn {
+            yield_now().await;
+        }
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
+    Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
 }

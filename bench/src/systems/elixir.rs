@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use crate::cell::LIMIT;
 use crate::check::Wrong;
-use crate::systems::{NOT_WRITTEN, Plan};
+use crate::systems::Plan;
 use crate::workloads::*;
 
 const SOURCE: &str = include_str!("../../elixir/bench.ex");
@@ -28,7 +28,7 @@ pub(super) fn plan(workload: Workload) -> Plan {
         workload if SOURCE.contains(&format!("def run(\"{}\"", workload.name())) => {
             Ok(Box::new(move || run(workload)))
         }
-        _ => Err(NOT_WRITTEN),
+        _ => Err("not written for this system yet"),
     }
 }
 
@@ -106,6 +106,14 @@ fn sizes() -> Vec<String> {
         ("restarts", RESTARTS),
         ("children", CHILDREN),
         ("children_million", CHILDREN_MILLION),
+        ("tasks", TASKS),
+        ("stream_width", STREAM_WIDTH as u64),
+        ("subscribers", SUBSCRIBERS),
+        ("broadcasts", BROADCASTS),
+        ("registered", REGISTERED),
+        ("readers", READERS),
+        ("lookups_per_reader", LOOKUPS_PER_READER),
+        ("dispatches", DISPATCHES),
     ];
     sizes.iter().map(|(name, size)| format!("{name}={size}")).collect()
 }

@@ -2,12 +2,14 @@
 //!
 //! Requests are awaited with `send()`, which spares the boxed future of `.await` on the request itself.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kameo::error::Infallible;
 use kameo::prelude::*;
+use kameo::registry::ACTOR_REGISTRY;
 use kameo::supervision::RestartPolicy;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -16,8 +18,8 @@ use tokio::time::sleep_until;
 
 use crate::check::{Wrong, equal};
 use crate::probe;
+use crate::systems::Plan;
 use crate::systems::shared::{HELD, Latch, STARTED, STOPPED, stopped_with};
-use crate::systems::{NOT_WRITTEN, Plan};
 use crate::workloads::*;
 
 /// What kameo does for a workload.
@@ -44,8 +46,10 @@ pub(super) fn plan(workload: Workload) -> Plan {
         Workload::Restart => on_worker(restart),
         Workload::Children => on_worker(children),
         Workload::ChildrenMillion => on_worker(children_million),
-        #[allow(unreachable_patterns, reason = "until there is a new workload")]
-        _ => Err(NOT_WRITTEN),
+        Workload::TaskAwait | Workload::TaskStream => Err("its tasks are plain tokio's: see there"),
+        Workload::Fanout => on_worker(|| fanout(false)),
+        Workload::FanoutInTurn => on_worker(|| fanout(true)),
+        Workload::Registry => on_worker(registry),
     }
 }
 
@@ -634,4 +638,136 @@ async fn children_million() -> Result<Vec<f64>, Wrong> {
     equal("state of all", HELD.load(Ordering::Relaxed), sum_below(CHILDREN_MILLION))?;
     let each = (probe::peak_resident_bytes() - before) as f64 / CHILDREN_MILLION as f64;
     Ok(vec![ns_each(starting, CHILDREN_MILLION), ns_each(stopping, CHILDREN_MILLION), each])
+}
+
+/// Takes every broadcast, and says at last what they have summed up to.
+struct Subscriber {
+    missing: u64,
+    total: u64,
+}
+
+/// What is broadcast.
+struct News(u64);
+
+impl Actor for Subscriber {
+    type Args = u64;
+    type Error = Infallible;
+
+    async fn on_start(broadcasts: u64, _: ActorRef<Subscriber>) -> Result<Subscriber, Infallible> {
+        STARTED.count_down();
+        Ok(Subscriber { missing: broadcasts, total: 0 })
+    }
+}
+
+impl Message<News> for Subscriber {
+    type Reply = ();
+
+    async fn handle(&mut self, News(number): News, context: &mut Context<Subscriber, ()>) {
+        self.total += number;
+        self.missing -= 1;
+        if self.missing == 0 {
+            stopped_with(self.total);
+            context.stop();
+        }
+    }
+}
+
+/// A loop over the actors; what publishes for them is an actor of a crate of its own, which makes a task per message.
+async fn broadcasts(count: u64, in_turn: bool) -> Result<f64, Wrong> {
+    HELD.store(0, Ordering::Relaxed);
+    STARTED.set(SUBSCRIBERS);
+    STOPPED.set(SUBSCRIBERS);
+    let subscribers: Vec<_> = (0..SUBSCRIBERS).map(|_| start::<Subscriber>(count)).collect();
+    STARTED.wait().await;
+    let begun = Instant::now();
+    for number in 0..count {
+        for subscriber in &subscribers {
+            subscriber.tell(News(number)).try_send().map_err(failed)?;
+        }
+        if in_turn {
+            yield_now().await;
+        }
+    }
+    STOPPED.wait().await;
+    let elapsed = begun.elapsed();
+    equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(count))?;
+    Ok(millions_per_second(elapsed, SUBSCRIBERS * count))
+}
+
+async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
+    Ok(vec![broadcasts(BROADCASTS, in_turn).await?])
+}
+
+/// Nanoseconds that the registered actors took, each for its own call.
+static REGISTERING: AtomicU64 = AtomicU64::new(0);
+static UNREGISTERING: AtomicU64 = AtomicU64::new(0);
+
+/// An actor with a name. Names are texts here, made before the clock starts.
+struct Named(String);
+
+/// To a named actor: gives the name back and ends.
+struct Leave;
+
+impl Actor for Named {
+    type Args = u64;
+    type Error = Infallible;
+
+    async fn on_start(key: u64, myself: ActorRef<Named>) -> Result<Named, Infallible> {
+        let (name, given) = (key.to_string(), key.to_string());
+        let begun = Instant::now();
+        let registered = myself.register(given).is_ok();
+        REGISTERING.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        HELD.fetch_add(if registered { key } else { 0 }, Ordering::Relaxed);
+        STARTED.count_down();
+        Ok(Named(name))
+    }
+}
+
+impl Message<Leave> for Named {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Leave, context: &mut Context<Named, ()>) {
+        let begun = Instant::now();
+        if let Ok(mut registry) = ACTOR_REGISTRY.lock() {
+            registry.remove(self.0.as_str());
+        }
+        UNREGISTERING.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        STOPPED.count_down();
+        context.stop();
+    }
+}
+
+async fn registry() -> Result<Vec<f64>, Wrong> {
+    STARTED.set(REGISTERED);
+    let owners: Vec<_> = (0..REGISTERED).map(start::<Named>).collect();
+    STARTED.wait().await;
+    equal("registered keys", HELD.load(Ordering::Relaxed), sum_below(REGISTERED))?;
+    let names: Arc<[String]> = (0..REGISTERED).map(|key| key.to_string()).collect();
+    let begun = Instant::now();
+    let reader = |reader: u64, names: Arc<[String]>| async move {
+        let (mut state, mut found) = (reader, 0);
+        for _ in 0..LOOKUPS_PER_READER {
+            let name = names[(next_random(&mut state) % REGISTERED) as usize].as_str();
+            let actor = ActorRef::<Named>::lookup(name).map_err(|error| Wrong::failed("look-up", error))?;
+            found += u64::from(actor.is_some());
+        }
+        Ok(found)
+    };
+    let readers: Vec<_> = (0..READERS).map(|i| tokio::spawn(reader(i, Arc::clone(&names)))).collect();
+    for reader in readers {
+        equal("found", joined(reader).await?, LOOKUPS_PER_READER)?;
+    }
+    let reading = begun.elapsed();
+    STOPPED.set(REGISTERED);
+    for owner in owners {
+        owner.tell(Leave).try_send().map_err(failed)?;
+    }
+    STOPPED.wait().await;
+    let each = |sum: &AtomicU64| sum.load(Ordering::Relaxed) as f64 / REGISTERED as f64;
+    Ok(vec![
+        each(&REGISTERING),
+        millions_per_second(reading, READERS * LOOKUPS_PER_READER),
+        each(&UNREGISTERING),
+        broadcasts(DISPATCHES, true).await?,
+    ])
 }

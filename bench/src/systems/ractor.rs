@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ractor::rpc::CallResult;
 use ractor::{
     Actor, ActorCell, ActorProcessingErr, ActorRef, ActorRuntime, MessagingErr, RpcReplyPort, SpawnErr,
-    SupervisionEvent,
+    SupervisionEvent, pg,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -17,8 +17,8 @@ use tokio::time::sleep_until;
 
 use crate::check::{Wrong, equal};
 use crate::probe;
+use crate::systems::Plan;
 use crate::systems::shared::{HELD, Latch, STARTED, STOPPED, stopped_with};
-use crate::systems::{NOT_WRITTEN, Plan};
 use crate::workloads::*;
 
 /// What ractor does for a workload.
@@ -45,8 +45,12 @@ pub(super) fn plan(workload: Workload) -> Plan {
         Workload::Restart => on_worker(restart),
         Workload::Children => on_worker(children),
         Workload::ChildrenMillion => on_worker(children_million),
-        #[allow(unreachable_patterns, reason = "until there is a new workload")]
-        _ => Err(NOT_WRITTEN),
+        Workload::TaskAwait | Workload::TaskStream => Err("its tasks are plain tokio's: see there"),
+        Workload::Fanout => on_worker(|| fanout(false)),
+        Workload::FanoutInTurn => on_worker(|| fanout(true)),
+        Workload::Registry => {
+            Err("an actor gets its name as a part of its spawn: neither has a figure of its own")
+        }
     }
 }
 
@@ -673,4 +677,62 @@ async fn children_million() -> Result<Vec<f64>, Wrong> {
     equal("state of all", HELD.load(Ordering::Relaxed), sum_below(CHILDREN_MILLION))?;
     let each = (probe::peak_resident_bytes() - before) as f64 / CHILDREN_MILLION as f64;
     Ok(vec![ns_each(starting, CHILDREN_MILLION), ns_each(stopping, CHILDREN_MILLION), each])
+}
+
+/// Takes every broadcast, and says at last what they have summed up to.
+struct Subscriber;
+
+/// What has been received, and what it has summed up to.
+#[derive(Default)]
+struct Received {
+    count: u64,
+    total: u64,
+}
+
+impl Actor for Subscriber {
+    type Msg = u64;
+    type State = Received;
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<u64>, (): ()) -> Result<Received, ActorProcessingErr> {
+        pg::join("news".to_string(), vec![myself.get_cell()]);
+        Ok(Received::default())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<u64>,
+        number: u64,
+        received: &mut Received,
+    ) -> Result<(), ActorProcessingErr> {
+        received.total += number;
+        received.count += 1;
+        if received.count == BROADCASTS {
+            stopped_with(received.total);
+            myself.stop(None);
+        }
+        Ok(())
+    }
+}
+
+/// To all of a process group.
+async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
+    STOPPED.set(SUBSCRIBERS);
+    for _ in 0..SUBSCRIBERS {
+        Actor::spawn(None, Subscriber, ()).await.map_err(not_started)?;
+    }
+    let news = "news".to_string();
+    let start = Instant::now();
+    for number in 0..BROADCASTS {
+        for subscriber in pg::get_members(&news) {
+            subscriber.send_message(number).map_err(undelivered)?;
+        }
+        if in_turn {
+            yield_now().await;
+        }
+    }
+    STOPPED.wait().await;
+    let elapsed = start.elapsed();
+    equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
+    Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
 }
