@@ -13,7 +13,7 @@ use loom::thread;
 use super::{Bell, explore};
 use crate::exit_reason::ExitReason;
 use crate::raw::answering::Answering;
-use crate::raw::call::{self, Outcome, Waiting};
+use crate::raw::call::{self, Waiting};
 
 struct Value(#[expect(dead_code, reason = "it is dropped, which loom counts")] Arc<()>);
 
@@ -63,10 +63,8 @@ fn an_owner(fate: Fate, leaves: bool) {
             process.join().unwrap();
             assert!(ready || second.has_rung(), "the owner sleeps for ever");
             assert!(waiting.is_over());
-            match waiting.take() {
-                Outcome::Replied(_) => assert!(fate == Fate::Answers),
-                Outcome::Gone(reason) => assert!(fate != Fate::Answers && reason.is_none()),
-            }
+            let answered = waiting.take(|_value| true, |reason| reason.is_some());
+            assert_eq!(answered, fate == Fate::Answers);
         }
         assert_eq!(Arc::strong_count(&payload), 1, "values left");
         assert_eq!([first.wakers(), second.wakers()], [0; 2]);
