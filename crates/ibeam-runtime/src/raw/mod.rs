@@ -4,7 +4,6 @@
 
 #![allow(unsafe_code)] // What this module is for; each block carries its proof.
 
-#[cfg(not(loom))]
 pub(crate) mod answering;
 pub(crate) mod call;
 #[cfg(not(loom))]

@@ -71,6 +71,11 @@ impl From<&Terms> for Reported<'_> {
     }
 }
 
+/// A supervisor that had a million children for a moment gives their memory back: for how many to keep room, if there is too much.
+fn room_to_keep(capacity: usize, len: usize) -> Option<usize> {
+    (capacity > 1024 && len < capacity / 8).then_some(len * 2)
+}
+
 /// A child was stopped, and ended with `reason`: is that how it was to end? If not, it is reported.
 pub(super) fn ended_as_asked(restart: Restart, shutdown: Shutdown, reason: &ExitReason) -> bool {
     match (shutdown, reason) {
@@ -137,10 +142,8 @@ impl<K> Children<K> {
     pub(super) fn remove(&mut self, pid: Pid) -> Option<Child<K>> {
         let child = self.table.swap_remove(&pid)?;
         self.count(&child, 1_usize.wrapping_neg());
-        // A supervisor that had a million children for a moment gives their memory back.
-        let (capacity, len) = (self.table.capacity(), self.table.len());
-        if capacity > 1024 && len < capacity / 8 {
-            self.table.shrink_to(len * 2);
+        if let Some(room) = room_to_keep(self.table.capacity(), self.table.len()) {
+            self.table.shrink_to(room);
         }
         Some(child)
     }
@@ -301,6 +304,7 @@ mod tests {
                 (specs, active, supervisors, workers)
             };
             assert_eq!(counts(&children), (4001, 4001, 1, 4000));
+            assert_eq!((children.len(), children.is_empty()), (4001, false));
             children.set_state(pids[0], State::Restarting);
             children.set_state(pids[1], State::Stopping);
             assert_eq!((counts(&children), children.stopping()), ((4001, 4000, 1, 4000), 1));
@@ -312,7 +316,51 @@ mod tests {
                 children.remove(pid);
             }
             assert_eq!((counts(&children), children.stopping()), ((0, 0, 0, 0), 0));
+            assert_eq!((children.len(), children.is_empty()), (0, true));
             assert!(children.table.capacity() < 2048, "the memory is given back");
+        });
+    }
+
+    #[test]
+    fn room_is_given_back_when_there_is_much_of_it_and_little_is_used() {
+        let cases = [
+            (1024, 0, None),
+            (1025, 0, Some(0)),
+            (8000, 1000, None),
+            (8000, 999, Some(1998)),
+            (8000, 8000, None),
+        ];
+        for (capacity, len, expected) in cases {
+            assert_eq!(room_to_keep(capacity, len), expected, "{len} of {capacity}");
+        }
+    }
+
+    #[test]
+    fn each_process_of_a_child_is_watched_once() {
+        Simulation::new(0).run(async {
+            let [first, second] = [(); 2].map(|()| process::spawn(async {}));
+            let mut children = Children::new();
+            children.add(first, (), WORKER);
+            assert_eq!([first, first, second].map(|pid| children.watch(pid)), [true, false, false]);
+            children.replace(first, second);
+            assert_eq!([first, second, second].map(|pid| children.watch(pid)), [false, true, false]);
+            assert_eq!(children.at(0).map(|(pid, _)| pid), Some(second));
+            assert!(children.at(1).is_none());
+        });
+    }
+
+    #[test]
+    fn a_child_is_what_it_was_added_as() {
+        Simulation::new(0).run(async {
+            let pid = process::spawn(async {});
+            let mut children = Children::new();
+            let terms = Terms { restart: Restart::Transient, kind: Kind::Supervisor, ..WORKER };
+            children.add(pid, "arguments", terms);
+            let child = children.get(pid).expect("it was added");
+            assert_eq!(child.kept(), Some(&"arguments"));
+            assert_eq!((child.restart(), child.kind()), (Restart::Transient, Kind::Supervisor));
+            assert_eq!(child.shutdown(), WORKER.shutdown);
+            assert_eq!(children.implemented_by(child), Some("worker"));
         });
     }
 

@@ -80,12 +80,12 @@ mod tests {
             let pids: Vec<Pid> = (0..200).map(|_| process::spawn(async {})).collect();
             let mut deadlines = Deadlines::default();
             deadlines.add(at(2), pids[0], What::Kill);
-            deadlines.add(at(1), pids[1], What::Look);
-            deadlines.add(at(1), pids[2], What::Kill);
+            deadlines.add(at(1), pids[2], What::Look);
+            deadlines.add(at(1), pids[1], What::Kill);
             assert_eq!(deadlines.next(), Some(at(1)));
             assert_eq!(deadlines.due(start), None, "too early");
-            assert_eq!(deadlines.due(at(1)), Some((at(1), pids[1], What::Look)));
-            assert_eq!(deadlines.due(at(1)), Some((at(1), pids[2], What::Kill)));
+            assert_eq!(deadlines.due(at(1)), Some((at(1), pids[2], What::Look)));
+            assert_eq!(deadlines.due(at(1)), Some((at(1), pids[1], What::Kill)));
             assert_eq!(deadlines.due(at(1)), None);
 
             pids.iter().for_each(|pid| deadlines.add(at(3), *pid, What::Look));
@@ -94,6 +94,38 @@ mod tests {
             deadlines.tidy(1, |pid| pid == pids[0]);
             assert_eq!(deadlines.heap.len(), 2);
             assert_eq!(deadlines.due(at(9)), Some((at(2), pids[0], What::Kill)));
+        });
+    }
+
+    /// So many deadlines, of one process.
+    fn full(count: usize, pid: Pid) -> Deadlines {
+        let mut deadlines = Deadlines::default();
+        (0..count).for_each(|_| deadlines.add(process::now(), pid, What::Look));
+        deadlines
+    }
+
+    #[test]
+    fn it_is_tidied_when_it_is_large_and_most_have_stopped() {
+        Simulation::new(0).run(async {
+            let me = process::self_pid();
+            // deadlines, children that still stop, deadlines after it was tidied
+            for (count, stopping, expected) in [(64, 0, 64), (65, 0, 0), (66, 33, 66), (66, 32, 0)] {
+                let mut deadlines = full(count, me);
+                deadlines.tidy(stopping, |_| false);
+                assert_eq!(deadlines.heap.len(), expected, "{count}, {stopping}");
+            }
+        });
+    }
+
+    #[test]
+    fn memory_is_given_back_when_it_is_worth_it() {
+        Simulation::new(0).run(async {
+            let me = process::self_pid();
+            for (count, gives_back) in [(200, false), (2_000, true)] {
+                let mut deadlines = full(count, me);
+                deadlines.tidy(0, |_| false);
+                assert_eq!(deadlines.heap.capacity() < count, gives_back, "{count}");
+            }
         });
     }
 }

@@ -214,7 +214,7 @@ impl Starting {
     }
 }
 
-/// The monitor of a process that is being started. Who gives the start up has not been told of it, so it goes with the start.
+/// The monitor of a process that is being started, or ended. Who gives that up knows nothing of the monitor, so it goes too.
 pub(crate) struct Watch(pub(crate) Option<Reference>);
 
 impl Watch {

@@ -5,10 +5,11 @@ use std::task::Poll;
 
 use ibeam_runtime::__private::Alarm;
 use ibeam_runtime::process::{self, receive_with};
-use ibeam_runtime::{Down, ExitReason, Pid, Reference, Timeout};
+use ibeam_runtime::{Down, ExitReason, Pid, Timeout};
 
 use super::Task;
 use super::handle::TaskOutcome;
+use crate::gen_server::Watch;
 use crate::supervisor::Shutdown;
 
 impl<T: Send + 'static> Task<T> {
@@ -63,16 +64,16 @@ pub(super) async fn shut_down<T: Send + 'static>(
         return Some(Err(ExitReason::NoProc));
     }
     let Some(pid) = task.pid else { return task.try_take() };
-    let watch = Watch::new(pid);
+    let mut end = End::of(pid);
     let (ask, patience) = match how {
         Shutdown::BrutalKill => (ExitReason::Kill, Timeout::Infinity),
         Shutdown::Timeout(patience) => (ExitReason::Shutdown, Timeout::After(patience)),
         Shutdown::Infinity => (ExitReason::Shutdown, Timeout::Infinity),
     };
     process::exit_signal(pid, ask);
-    if !watch.ended(task, patience).await {
+    if !end.comes(task, patience).await {
         process::kill(pid);
-        watch.ended(task, Timeout::Infinity).await;
+        end.comes(task, Timeout::Infinity).await;
     }
     match poll_fn(|cx| task.poll(cx.waker())).await {
         Err(ExitReason::Shutdown) if how != Shutdown::BrutalKill => None,
@@ -81,27 +82,30 @@ pub(super) async fn shut_down<T: Send + 'static>(
     }
 }
 
-/// Waits for the end of a task's process, which is not linked to the caller from here on.
-enum Watch {
-    Monitor(Reference),
+/// What tells of the end of a task's process, which is not linked to the caller from here on.
+enum End {
+    Monitor(Watch),
     /// Outside of processes nothing tells of an end but the answer, which is there just before it.
     Answer,
 }
 
-impl Watch {
-    fn new(pid: Pid) -> Self {
+impl End {
+    fn of(pid: Pid) -> Self {
         if process::try_self_pid().is_none() {
             return Self::Answer;
         }
         process::unlink(pid);
-        Self::Monitor(process::monitor(pid))
+        Self::Monitor(Watch(Some(process::monitor(pid))))
     }
 
-    async fn ended<T: Send + 'static>(&self, task: &mut Task<T>, patience: Timeout) -> bool {
-        match *self {
-            Self::Monitor(monitor) => {
+    /// Waits for it; `false`: for too long.
+    async fn comes<T: Send + 'static>(&mut self, task: &mut Task<T>, patience: Timeout) -> bool {
+        match self {
+            Self::Monitor(watch) => {
+                let Some(monitor) = watch.0 else { return true };
                 let down = |down: Down| if down.monitor == monitor { Ok(()) } else { Err(down) };
-                receive_with(|message| message.arm(down)).since(monitor).after(patience).await.is_some()
+                let down = receive_with(|message| message.arm(down)).since(monitor).after(patience).await;
+                down.and_then(|()| watch.keep()).is_some()
             }
             Self::Answer => {
                 let mut alarm = Alarm::new(patience);

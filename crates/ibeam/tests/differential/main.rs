@@ -12,7 +12,7 @@
 //! every schedule here has to give what Erlang gave.
 //!
 //! ```sh
-//! IBEAM_PROGRAMS=100000 cargo test --release -p ibeam --test differential   # look longer
+//! IBEAM_PROGRAMS=100000 cargo test --profile long -p ibeam --test differential   # look longer
 //! IBEAM_PROGRAM=4711 cargo test -p ibeam --test differential processes      # this one only
 //! ```
 

@@ -23,28 +23,23 @@ async fn sender(receiver: Pid, messages: u64) {
     }
 }
 
+/// Starts its own sender, so that each knows the other.
 async fn receiver(messages: u64, told: Pid) {
+    let sender = process::spawn_link(sender(process::self_pid(), messages));
     let mut next = 0;
-    let mut partner = None;
     while next < messages {
         receive! {
-            Partner(pid) => partner = Some(pid),
             Numbered(number) => {
                 assert_eq!(number, next, "the next message of the pair");
                 next += 1;
-                if next % (WINDOW / 2) == 0
-                    && let Some(partner) = partner
-                {
-                    partner.send(Arrived(next));
+                if next % (WINDOW / 2) == 0 {
+                    sender.send(Arrived(next));
                 }
             }
         }
     }
     told.send(Done(next));
 }
-
-/// Whom a receiver tells what has arrived.
-struct Partner(Pid);
 
 #[test]
 fn every_message_arrives_once_and_in_order() {
@@ -53,9 +48,7 @@ fn every_message_arrives_once_and_in_order() {
     on_threads(move || async move {
         let me = process::self_pid();
         for _ in 0..pairs {
-            let receiver = process::spawn_link(receiver(messages, me));
-            let (hello, sender) = (receiver, process::spawn_link(sender(receiver, messages)));
-            hello.send(Partner(sender));
+            process::spawn_link(receiver(messages, me));
         }
         let mut received = 0;
         for _ in 0..pairs {

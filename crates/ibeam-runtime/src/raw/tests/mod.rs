@@ -7,6 +7,7 @@
 //! The numbers in the models' descriptions are those of the invariants in ARCHITECTURE.md. A model that is new should be
 //! seen to fail: take out the ordering, or the second look, that it is about.
 
+mod loom_answer;
 mod loom_call;
 mod loom_deadline;
 mod loom_idle;

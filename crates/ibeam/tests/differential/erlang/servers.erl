@@ -18,6 +18,8 @@ run({Trap, Init, Steps}) ->
         ignore -> log("c:start=ignore");
         {error, Reason} -> log(["c:start=", differential:reason(Reason)])
     end,
+    %% They wait for what comes late, and after some ten thousand programs there is no room for more processes.
+    lists:foreach(fun(Client) -> exit(Client, kill) end, get(clients)),
     lists:reverse(get(log)).
 
 log(Word) -> put(log, [[integer_to_list(get(step)), $:, Word] | get(log)]).

@@ -60,8 +60,8 @@ fn a_crowd_of_callers_is_served_in_flat_memory() {
             assert!(queued <= BOUND as usize, "{queued} in a mailbox for {BOUND}");
             looks.push(Program::now().resident_mib);
         }
-        let served = calls.load(Ordering::Relaxed);
-        assert!(served > callers, "{served} calls of {callers} callers: each had its turn");
+        // Each has had its turn, and somebody a second one. On a busy machine that may take longer.
+        until(|| calls.load(Ordering::Relaxed) > callers).await;
         let most = looks.iter().copied().max().unwrap_or(0);
         assert!(most <= warm.resident_mib + warm.resident_mib / 10 + 16, "{warm:?}, then {looks:?} MiB");
         stop.store(true, Ordering::Relaxed);
