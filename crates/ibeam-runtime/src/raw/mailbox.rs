@@ -170,6 +170,11 @@ impl MailboxWord {
         loop {
             let old = tags(current);
             let due = Due { woken: old & WOKEN != 0, signals: old & SIGNALS != 0 };
+            #[cfg(not(loom))]
+            if !node(current).is_null() {
+                // Another thread has written it, mostly, and the poll to come will look at it.
+                super::prefetch(node(current));
+            }
             if woken_since(old) == 0 {
                 return due;
             }
