@@ -272,6 +272,18 @@ impl MailboxWord {
         unsafe { Chain::from_newest(node(last)) }
     }
 
+    /// Is the mailbox open? If so, who closes it sees what this thread has written before.
+    pub(crate) fn is_open_behind_me(&self) -> bool {
+        let mut current = self.0.load(Relaxed);
+        while current.addr() != CLOSED {
+            match self.0.compare_exchange_weak(current, current, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(changed) => current = changed,
+            }
+        }
+        false
+    }
+
     /// Is the mailbox closed?
     pub(crate) fn is_closed(&self) -> bool {
         self.0.load(Acquire).addr() == CLOSED

@@ -41,7 +41,7 @@ use crate::driver::{Driver, Place};
 use crate::process::Priority;
 use crate::raw::ready::{Ready, ReadySlot};
 use crate::raw::scoped::Scoped;
-use crate::runtime::metrics::DriverMetrics;
+use crate::runtime::metrics::{DriverMetrics, Ended};
 use crate::runtime::{Config, Shared};
 use crate::time::Instant;
 
@@ -91,6 +91,9 @@ struct Slot {
     thread: OnceLock<Thread>,
     /// Gets the thread out of the I/O driver.
     io_waker: Mutex<Option<Waker>>,
+    /// Processes that have ended on this thread, and what they had done. Only the thread itself writes.
+    ended: AtomicU64,
+    reductions: AtomicU64,
 }
 
 #[derive(Default)]
@@ -115,6 +118,20 @@ pub(crate) fn schedule_here(runtime: *const Shared, ready: Ready, place: Place) 
                 None
             }
             _ => Some(ready),
+        })
+    })
+}
+
+/// If this thread is a worker of that runtime, counts a process that ends here.
+#[inline]
+pub(crate) fn count_end_here(runtime: *const Shared, reductions: u64) -> bool {
+    WORKER.with(|worker| {
+        worker.get(|worker| match worker {
+            Some(worker) if worker.belongs_to(runtime) => {
+                worker.count_end(reductions);
+                true
+            }
+            _ => false,
         })
     })
 }
@@ -326,6 +343,8 @@ impl Slot {
             wake: AtomicU32::new(0),
             thread: OnceLock::new(),
             io_waker: Mutex::new(None),
+            ended: AtomicU64::new(0),
+            reductions: AtomicU64::new(0),
         }
     }
 }
@@ -396,6 +415,10 @@ impl Driver for Threads {
             parks: self.counters.parks.load(Relaxed),
             compensations: self.counters.compensations.load(Relaxed),
             io_stalls: self.counters.io_stalls.load(Relaxed),
+            ended: Ended {
+                processes: self.slots.iter().map(|slot| slot.ended.load(Relaxed)).sum(),
+                reductions: self.slots.iter().map(|slot| slot.reductions.load(Relaxed)).sum(),
+            },
         }
     }
 }

@@ -109,6 +109,15 @@ impl Worker {
         &self.slot
     }
 
+    /// A process has ended on this thread.
+    #[inline(always)]
+    pub(super) fn count_end(&self, reductions: u64) {
+        let slot = self.slot();
+        // Nobody else writes them, so an addition needs no lock, as it would among threads that share them.
+        slot.ended.store(slot.ended.load(Relaxed) + 1, Relaxed);
+        slot.reductions.store(slot.reductions.load(Relaxed) + reductions, Relaxed);
+    }
+
     /// A process became ready on this thread.
     #[inline]
     pub(super) fn schedule(&self, ready: Ready, place: Place) {
