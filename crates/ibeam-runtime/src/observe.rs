@@ -109,6 +109,9 @@ pub(crate) fn set_tracer(owner: Owner, id: Reference, tracer: Option<Box<Tracer>
         !rare.tracers.is_empty()
     });
     let observed = traced || owner.shared().sim.is_some();
+    if observed {
+        owner.pcb().hear_all();
+    }
     owner.set_bits(|bits| bits.with_observed(observed));
     let budget = owner.cells().budget.get() & !OBSERVED;
     owner.cells().budget.set(if observed { budget | OBSERVED } else { budget });

@@ -257,3 +257,81 @@ fn otp_ps_46_links_stay_symmetric_when_both_sides_change_them_at_once() {
         }
     });
 }
+
+/// The normal end of a child makes no difference to a parent that does not trap exits, and no link is left: whatever it asks for,
+/// however many there were, and whether or not it traps exits from then on.
+#[test]
+fn children_that_end_normally_leave_no_link() {
+    on_each_driver(|driver| async move {
+        let me = process::self_pid();
+        let mut stay = vec![process::spawn_link(idle())];
+        for round in 0..driver.rounds(60, 30) {
+            let gone = process::spawn_link(async {});
+            end_of(gone).await;
+            assert_eq!(links(me).await, stay, "after {round} others");
+            if round % 3 == 0 {
+                // More and more that stay, until the list of links is a large one.
+                stay.push(process::spawn_link(idle()));
+                stay.sort_unstable();
+            }
+        }
+        let gone = process::spawn_link(async {});
+        end_of(gone).await;
+        process::unlink(gone);
+        assert_eq!(links(me).await, stay);
+        nothing_comes(driver.window(Duration::from_millis(1))).await;
+    });
+}
+
+/// A link to a child that has ended normally is one to nobody, though there was one before.
+#[test]
+fn a_link_to_a_former_child_finds_nobody() {
+    on_each_driver(|driver| async move {
+        for traps_before in [false, true] {
+            process::trap_exit(traps_before);
+            let gone = process::spawn_link(async {});
+            end_of(gone).await;
+            if traps_before {
+                assert_eq!(next::<Exit>().await, Exit { pid: gone, reason: ExitReason::Normal });
+            }
+            process::trap_exit(true);
+            process::link(gone);
+            assert_eq!(next::<Exit>().await, Exit { pid: gone, reason: ExitReason::NoProc });
+            assert_eq!(links(process::self_pid()).await, []);
+            nothing_comes(driver.window(Duration::from_millis(1))).await;
+        }
+        // One that does not trap exits ends of it.
+        let (_, monitor) = process::spawn_monitor(async {
+            let gone = process::spawn_link(async {});
+            end_of(gone).await;
+            process::link(gone);
+            idle().await;
+        });
+        assert_eq!(down(monitor).await.reason, ExitReason::NoProc);
+    });
+}
+
+/// A child whose end is to be told, because it is no normal one, finds its link, though the list is full of those that have ended.
+#[test]
+fn the_crash_of_a_child_among_many_that_end() {
+    on_each_driver(|driver| async move {
+        for _ in 0..driver.rounds(200, 20) {
+            let (_, monitor) = process::spawn_monitor(async {
+                let crash = process::spawn_link(async {
+                    process::recv().await;
+                    process::exit(ExitReason::other("crash"))
+                });
+                for at in 0.. {
+                    process::spawn_link(async {});
+                    if at == 20 {
+                        crash.send(());
+                    }
+                    if at % 7 == 0 {
+                        process::yield_now().await;
+                    }
+                }
+            });
+            assert_eq!(down(monitor).await.reason, ExitReason::other("crash"));
+        }
+    });
+}

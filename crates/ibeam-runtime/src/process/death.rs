@@ -149,7 +149,7 @@ fn finish(owner: Owner, reason: &ExitReason) {
     }
     fire(owner, reason);
     drop(owner.take_lineage());
-    shared.count_turns(owner);
+    shared.count_end(owner);
     pcb.life.end();
     slab::release(pid.index());
     shared.process_ended();
@@ -159,6 +159,27 @@ fn finish(owner: Owner, reason: &ExitReason) {
 /// list. Nobody can be waited for: each gets a signal, and those who are gone get none.
 #[inline]
 fn fire(owner: Owner, reason: &ExitReason) {
+    exit::finish_orphans(owner);
+    let bits = owner.bits();
+    if owner.has_extra() || bits.observed() || bits.crash_is_callers() && !reason.is_normal() {
+        return fire_at_all(owner, reason);
+    }
+    tell_parent(owner, reason);
+}
+
+/// The link to the parent that stands in no table.
+#[inline]
+fn tell_parent(owner: Owner, reason: &ExitReason) {
+    if owner.take_parent_link()
+        && let Some(parent) = owner.parent()
+        && !(reason.is_normal() && slab::lookup(parent).is_none_or(|parent| !parent.hears_all()))
+    {
+        let _ = signal::send(parent, Signal::LinkExit { from: owner.pid(), reason: reason.clone() });
+    }
+}
+
+#[inline(never)]
+fn fire_at_all(owner: Owner, reason: &ExitReason) {
     let pid = owner.pid();
     let mut links = SmallMap::default();
     let (mut watchers, mut monitors, mut too_late) = (Vec::new(), Vec::new(), Vec::new());
@@ -184,11 +205,7 @@ fn fire(owner: Owner, reason: &ExitReason) {
     for (reference, target) in monitors {
         let _ = signal::send(target, Signal::Demonitor { reference });
     }
-    if owner.take_parent_link()
-        && let Some(parent) = owner.parent()
-    {
-        let _ = signal::send(parent, Signal::LinkExit { from: pid, reason: reason.clone() });
-    }
+    tell_parent(owner, reason);
     for (&partner, link) in links.iter() {
         if link.is_active() {
             let _ = signal::send(partner, Signal::LinkExit { from: pid, reason: reason.clone() });

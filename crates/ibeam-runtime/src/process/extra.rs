@@ -141,10 +141,18 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
         if let Some(old) = self.get_mut(&key) {
             return Some(std::mem::replace(old, value));
         }
+        self.insert_new(key, value);
+        None
+    }
+
+    /// As [`insert`](Self::insert), for a key that is not there.
+    #[inline]
+    pub(crate) fn insert_new(&mut self, key: K, value: V) {
         match self {
-            Self::Few(list) if list.is_empty() => *self = Self::One(key, value),
+            Self::Few(list) if list.is_empty() && list.capacity() == 0 => *self = Self::One(key, value),
             Self::One(..) => {
-                let mut list = self.drain();
+                let mut list = Vec::with_capacity(4);
+                list.append(&mut self.drain());
                 list.push((key, value));
                 *self = Self::Few(list);
             }
@@ -158,7 +166,23 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
                 map.insert(key, value);
             }
         }
-        None
+    }
+
+    /// Is it a list, and will the next one make it more than that?
+    pub(crate) fn is_full_list(&self) -> bool {
+        matches!(self, Self::Few(list) if list.len() == MANY)
+    }
+
+    /// Is it more than a short list?
+    pub(crate) fn is_large(&self) -> bool {
+        matches!(self, Self::Many(_))
+    }
+
+    /// Keeps of a list those for which this is true.
+    pub(crate) fn retain_in_list(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
+        if let Self::Few(list) = self {
+            list.retain(|(key, value)| keep(key, value));
+        }
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {

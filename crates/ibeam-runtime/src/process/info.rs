@@ -149,6 +149,7 @@ pub fn list() -> Vec<Pid> {
     })
 }
 
+/// Is there such a process, whose end has not begun to be told?
 fn is_open(pid: Pid) -> bool {
     slab::lookup(pid).is_some_and(|pcb| !pcb.word.is_closed())
 }
@@ -247,8 +248,10 @@ impl Owner {
             info.links.extend(info.parent);
         }
         self.with_extra_if_any(|extra| {
-            let active = extra.links.iter().filter(|(_, link)| link.is_active());
-            info.links.extend(active.map(|(pid, _)| *pid));
+            let active = extra.links.iter().filter(|(_, link)| link.is_active()).map(|(pid, _)| *pid);
+            // See `links.rs`: some may have ended.
+            let simulated = self.shared().sim.is_some();
+            info.links.extend(active.filter(|pid| simulated || is_open(*pid)));
             info.memory_bytes += extra.bytes();
             let Some(rare) = extra.rare_if_any() else { return };
             info.label.clone_from(&rare.label);

@@ -2,14 +2,20 @@
 //!
 //! The link of a process that was started with one, to its parent, is a bit on its side: most such processes are never linked to
 //! anybody else, and end with that link. Whoever changes the table [enters](Owner::enter_parent_link) it there first.
+//!
+//! Such a process that ends normally does not tell a parent to whom that makes no difference: one that does not trap exits and has few
+//! links. So the table of a process that did not always [hear all](crate::raw::pcb::Pcb::hears_all) may have links to some that have ended;
+//! they count as none, and leave the table when it is full.
 
 use std::fmt;
 
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
+use crate::process::extra::SmallMap;
 use crate::process::signal::{self, Signal};
 use crate::process::{exit, owner};
 use crate::raw::pcb::Owner;
+use crate::raw::slab;
 use crate::reference::Reference;
 
 /// One side of a link. See the protocol in `signal.rs`.
@@ -62,13 +68,60 @@ impl fmt::Debug for Link {
     }
 }
 
+/// How often a full table is looked through while others send; if they go on and on, it becomes a large one.
+const TIDY_TRIES: u32 = 3;
+
 impl Owner {
     /// The link to the parent becomes an entry like others.
     pub(crate) fn enter_parent_link(self) {
         if self.take_parent_link()
             && let Some(parent) = self.parent()
         {
-            self.with_extra(|extra| extra.links.insert(parent, Link::ACTIVE));
+            self.with_extra(|extra| {
+                extra.links.insert(parent, Link::ACTIVE);
+                self.links_have_grown(&extra.links);
+            });
+        }
+    }
+
+    /// Makes room in the table before a link is entered.
+    #[inline]
+    pub(crate) fn tidy_links(self) {
+        if self.with_extra_if_any(|extra| extra.links.is_full_list()) == Some(true) {
+            self.drop_stale_links();
+        }
+    }
+
+    #[cold]
+    fn drop_stale_links(self) {
+        for _ in 0..TIDY_TRIES {
+            if self.pcb().hears_all() {
+                return;
+            }
+            self.fetch();
+            let ended = self.with_extra(|extra| {
+                let stale = |(pid, link): (&Pid, &Link)| link.is_active() && slab::lookup(*pid).is_none();
+                let stale = extra.links.iter().map(stale).take(u32::BITS as usize).enumerate();
+                stale.fold(0_u32, |ended, (at, stale)| ended | u32::from(stale) << at)
+            });
+            // What a process has to say at its end it sends before its pid becomes invalid, and that has to find its link here.
+            if !self.pcb().word.has_mail() {
+                let mut at = 0;
+                return self.with_extra(|extra| {
+                    extra.links.retain_in_list(|_, _| {
+                        at += 1;
+                        ended & 1 << (at - 1) == 0
+                    });
+                });
+            }
+        }
+    }
+
+    /// After a link was entered: a process with many is told of each that ends, for it does not look for them itself.
+    #[inline]
+    pub(crate) fn links_have_grown(self, links: &SmallMap<Pid, Link>) {
+        if links.is_large() {
+            self.pcb().hear_all();
         }
     }
 
@@ -114,10 +167,23 @@ pub fn link(pid: Pid) {
         return;
     }
     owner.enter_parent_link();
-    let already = owner.with_extra(|extra| match extra.links.get_mut(&pid) {
-        Some(link) => link.set_active(true),
-        None => extra.links.insert(pid, Link::ACTIVE).is_some(),
-    });
+    owner.tidy_links();
+    let enter = || {
+        owner.with_extra(|extra| match extra.links.get_mut(&pid) {
+            Some(link) => link.set_active(true),
+            None => {
+                extra.links.insert_new(pid, Link::ACTIVE);
+                owner.links_have_grown(&extra.links);
+                false
+            }
+        })
+    };
+    let mut already = enter();
+    if already && slab::lookup(pid).is_none() && owner.shared().sim.is_none() {
+        // A link to nobody, unless the news of its end waits here: that takes it away, as any link.
+        owner.fetch();
+        already = !owner.with_extra(|extra| extra.links.get(&pid).is_some_and(|link| link.is_active()));
+    }
     if !already && signal::send(pid, Signal::Link { from: me }).is_err() {
         owner.handle(Signal::LinkExit { from: pid, reason: ExitReason::NoProc });
     }
@@ -163,6 +229,9 @@ pub fn unlink(pid: Pid) {
 pub fn trap_exit(trap: bool) -> bool {
     let owner = owner("trap_exit");
     let former = owner.bits().trap_exit();
+    if trap {
+        owner.pcb().hear_all();
+    }
     owner.set_bits(|bits| bits.with_trap_exit(trap));
     former
 }

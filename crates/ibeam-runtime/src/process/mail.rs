@@ -209,6 +209,16 @@ impl Owner {
         self.cells().fetched.get()
     }
 
+    /// The message that is alone in the inbox. What arrives at an observed process has to be fetched.
+    #[inline(always)]
+    fn take_single(self) -> Single {
+        match self.bits().observed() {
+            true if self.pcb().word.has_mail() => Single::More,
+            true => Single::Nothing,
+            false => self.pcb().word.take_single(),
+        }
+    }
+
     /// The next message nobody has looked at, with its number.
     #[inline(always)]
     fn pop_fresh(self) -> Option<(u64, OwnedNode)> {
@@ -219,16 +229,21 @@ impl Owner {
         loop {
             let node = match self.with_mail(Chain::pop) {
                 Some(node) => node,
-                None => {
-                    if !self.pcb().word.has_mail() {
-                        return None;
+                None => match self.take_single() {
+                    Single::Nothing => return None,
+                    Single::Message(node) => {
+                        cells.fetched.set(cells.fetched.get() + 1);
+                        cells.mail_len.set(cells.mail_len.get() + 1);
+                        node
                     }
-                    self.fetch();
-                    if self.bits().doomed() {
-                        return None;
+                    Single::More => {
+                        self.fetch();
+                        if self.bits().doomed() {
+                            return None;
+                        }
+                        self.with_mail(Chain::pop)?
                     }
-                    self.with_mail(Chain::pop)?
-                }
+                },
             };
             let left = cells.mail_len.get() - 1;
             cells.mail_len.set(left);

@@ -151,7 +151,10 @@ impl Owner {
             Signal::Link { from } => self.with_extra(|extra| match extra.links.get_mut(&from) {
                 Some(link) if link.is_pending() => {}
                 Some(link) => drop(link.set_active(true)),
-                None => drop(extra.links.insert(from, Link::ACTIVE)),
+                None => {
+                    extra.links.insert_new(from, Link::ACTIVE);
+                    self.links_have_grown(&extra.links);
+                }
             }),
             Signal::Unlink { from, id } => {
                 self.with_extra_if_any(|extra| {

@@ -111,17 +111,24 @@ pub fn builder() -> Spawn {
 #[must_use = "no process is started before `spawn`"]
 #[derive(Default)]
 pub struct Spawn {
-    name: Option<Name>,
     link: bool,
-    partner: Option<Pid>,
-    alias: Option<AliasMode>,
-    tag: Option<Tag>,
     priority: Priority,
     mailbox: Option<(u32, Overflow)>,
     trap_exit: bool,
     on_behalf: OnBehalf,
     crash_is_callers: bool,
+    place: Place,
     extra: Option<Box<Extra>>,
+    /// What few are started with: a box away, for all this is moved some times on its way.
+    special: Option<Box<Special>>,
+}
+
+#[derive(Default)]
+struct Special {
+    name: Option<Name>,
+    partner: Option<Pid>,
+    alias: Option<AliasMode>,
+    tag: Option<Tag>,
     runtime: Option<Arc<Shared>>,
     span: Option<tracing::Span>,
 }
@@ -160,7 +167,7 @@ impl std::error::Error for SpawnError {}
 impl Spawn {
     /// Registers the process under a name before it runs.
     pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.name = Some(name.into());
+        self.special().name = Some(name.into());
         self
     }
 
@@ -188,19 +195,19 @@ impl Spawn {
     /// # Erlang/OTP
     /// What a process that begins with `link/1` does, which others can see without the link.
     pub fn link_to(mut self, partner: Pid) -> Self {
-        self.partner = Some(partner);
+        self.special().partner = Some(partner);
         self
     }
 
     /// Makes the monitor of [`spawn_monitor`](Self::spawn_monitor) an alias too.
     pub fn monitor_alias(mut self, mode: AliasMode) -> Self {
-        self.alias = Some(mode);
+        self.special().alias = Some(mode);
         self
     }
 
     /// Gives the notice of the monitor of [`spawn_monitor`](Self::spawn_monitor) a tag.
     pub fn monitor_tag<T: Send + 'static>(mut self, tag: T) -> Self {
-        self.tag = Some(tagged(tag));
+        self.special().tag = Some(tagged(tag));
         self
     }
 
@@ -249,6 +256,15 @@ impl Spawn {
         self
     }
 
+    /// It is one of many that come one after the other, a few at once: where all are done with in less than a microsecond, other workers
+    /// are not told of each.
+    #[inline]
+    #[doc(hidden)]
+    pub fn in_passing(mut self) -> Self {
+        self.place = Place::Quietly;
+        self
+    }
+
     /// Traps exits from its first moment on.
     pub fn trap_exit(mut self) -> Self {
         self.trap_exit = true;
@@ -258,14 +274,18 @@ impl Spawn {
     /// Runs it, and reports its crash, in this span.
     pub fn span(mut self, span: tracing::Span) -> Self {
         self.extra().rare().span = Some(span.clone());
-        self.span = Some(span);
+        self.special().span = Some(span);
         self
     }
 
     /// Starts it in this runtime, not in the current one.
     pub fn runtime(mut self, runtime: &Runtime) -> Self {
-        self.runtime = Some(runtime.shared().clone());
+        self.special().runtime = Some(runtime.shared().clone());
         self
+    }
+
+    fn special(&mut self) -> &mut Special {
+        self.special.get_or_insert_default()
     }
 
     fn extra(&mut self) -> &mut Extra {
@@ -337,7 +357,7 @@ impl Spawn {
         F::Output: Termination,
     {
         let owner = owner("spawn_monitor");
-        let active = self.alias.is_some();
+        let active = self.special.as_ref().is_some_and(|special| special.alias.is_some());
         let reference = crate::process::make_ref();
         let pid = self.start(Some(owner), Some(reference), future)?;
         Ok((pid, Monitor::new(owner.pid(), reference, active)))
@@ -349,18 +369,32 @@ impl Spawn {
         F: Future + Send + 'static,
         F::Output: Termination,
     {
-        let future = match &self.span {
+        let future = match self.special.as_ref().and_then(|special| special.span.as_ref()) {
             None => FutureBox::new(future),
             Some(span) => FutureBox::new(future.instrument(span.clone())),
         };
-        if let (None, Some(owner)) = (&self.runtime, parent) {
-            return self.start_in(owner.runtime(), owner.shared(), parent, monitor, future);
-        }
-        let shared = self.runtime.clone().unwrap_or_else(runtime::current);
-        self.start_in(RuntimePtr::of(&shared), &shared, parent, monitor, future)
+        self.start_boxed(parent, monitor, future)
     }
 
-    #[inline]
+    fn start_boxed(
+        self,
+        parent: Option<Owner>,
+        monitor: Option<Reference>,
+        future: FutureBox,
+    ) -> Result<Pid, SpawnError> {
+        let given = self.special.as_ref().and_then(|special| special.runtime.as_ref());
+        let held;
+        let (runtime, shared) = match (given, parent) {
+            (None, Some(owner)) => (owner.runtime(), owner.shared()),
+            _ => {
+                held = given.cloned().unwrap_or_else(runtime::current);
+                (RuntimePtr::of(&held), &*held)
+            }
+        };
+        self.start_in(runtime, shared, parent, monitor, future)
+    }
+
+    #[inline(always)]
     fn start_in(
         mut self,
         runtime: RuntimePtr,
@@ -381,9 +415,11 @@ impl Spawn {
             sim.spawned(pid, parent.map(Owner::pid), future.type_name(), label);
         }
         if let (Some(parent), Some(reference)) = (parent, monitor) {
-            self.extra().rare().watchers.insert(reference, parent.pid());
+            self.extra().rare().watchers.insert_new(reference, parent.pid());
         }
-        if let Some(partner) = self.partner {
+        let special = self.special.take();
+        let partner = special.as_ref().and_then(|special| special.partner);
+        if let Some(partner) = partner {
             self.extra().links.insert(partner, Link::ACTIVE);
         }
         let birth = Birth {
@@ -397,7 +433,9 @@ impl Spawn {
             parent_link: self.link,
         };
         let newborn = unborn.begin(runtime, future, birth);
-        if let Some(name) = self.name
+        let (name, alias, tag) =
+            special.map_or((None, None, None), |special| (special.name, special.alias, special.tag));
+        if let Some(name) = name
             && let Err(error) = register_in(shared, name, pid)
         {
             // It ends before its future is polled. Its parent, who has entered neither link nor monitor, ignores that.
@@ -408,10 +446,13 @@ impl Spawn {
         if let Some(parent) = parent
             && (self.link || monitor.is_some())
         {
-            let (link, alias, tag) = (self.link, self.alias, self.tag);
+            if self.link {
+                parent.tidy_links();
+            }
             parent.with_extra(|extra| {
-                if link {
-                    extra.links.insert(pid, Link::ACTIVE);
+                if self.link {
+                    extra.links.insert_new(pid, Link::ACTIVE);
+                    parent.links_have_grown(&extra.links);
                 }
                 if let Some(reference) = monitor {
                     let rare = extra.rare();
@@ -419,14 +460,14 @@ impl Spawn {
                         rare.aliases.insert(reference, mode);
                     }
                     rare.monitors
-                        .insert(reference, Monitored { target: Target::Pid(pid), pid: Some(pid), tag });
+                        .insert_new(reference, Monitored { target: Target::Pid(pid), pid: Some(pid), tag });
                 }
             });
         }
-        if let Some(partner) = self.partner {
+        if let Some(partner) = partner {
             link_partner(pid, partner);
         }
-        newborn.schedule(Place::Back);
+        newborn.schedule(self.place);
         Ok(pid)
     }
 }

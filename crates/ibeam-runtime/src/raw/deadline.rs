@@ -61,7 +61,8 @@ impl Deadline {
     /// A new process of this generation takes the slot.
     pub(crate) fn reset(&self, generation: u64) {
         self.take_back();
-        self.armed.store(tagged(generation, 0), SeqCst);
+        // Without order: a timer of the slot's former process exchanges it before, and wakes for nothing, or fails.
+        self.armed.store(tagged(generation, 0), Relaxed);
     }
 
     /// The process, which has set none: wants to be woken at tick `at`. `Some`: it must ask the timer service for this entry.

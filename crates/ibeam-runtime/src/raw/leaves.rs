@@ -2,8 +2,9 @@
 //! it ends.
 //!
 //! # Invariants
-//! 1. Who puts something into a table notes it first, *then* sees whether the process still lives. The process, at its end,
-//!    closes its mailbox, *then* reads the notes. Fences order both, so at least one of them sees the other.
+//! 1. Who puts something into a table notes it first, *then* asks the mailbox whether it is open, by a change of its word to what it
+//!    is. The process, at its end, closes its mailbox, *then* reads the notes. Both are exchanges of one word: who comes second
+//!    sees what the first has done before. So a process that has left nothing, as most, passes no fence at its end.
 //! 2. Both hold the table's lock while they act on what they saw. So nothing stays in a table for a process that has ended.
 //! 3. The process itself is the one who closes, so it needs no fence to see whether it has.
 //! 4. A note for a process whose slot has a new one by now is one too many for that: it looks for nothing, once.
@@ -11,8 +12,8 @@
 use crate::pid::Pid;
 use crate::raw::life::Life;
 use crate::raw::mailbox::MailboxWord;
-use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
-use crate::sync::atomic::{AtomicU8, fence};
+use crate::sync::atomic::AtomicU8;
+use crate::sync::atomic::Ordering::Relaxed;
 
 /// See the module.
 pub(crate) struct Leaves(AtomicU8);
@@ -45,10 +46,12 @@ impl Leaves {
     /// Notes, under the lock of the table, that something stands there for `pid`. `false`: that process has ended, and
     /// nothing may be left for it.
     pub(crate) fn note(&self, table: Table, pid: Pid, life: &Life, word: &MailboxWord) -> bool {
-        self.0.fetch_or(table as u8, Relaxed);
-        fence(SeqCst);
+        // A note that we see here the process will see too, if it closes its mailbox behind us.
+        if !self.noted(table) {
+            self.0.fetch_or(table as u8, Relaxed);
+        }
         // In this order: an open mailbox may be that of the slot's next process already, and then the pid has changed.
-        !word.is_closed() && life.is(pid)
+        word.is_open_behind_me() && life.is(pid)
     }
 
     /// The process notes, under the lock of the table, that something of its own stands there. `false`: it has closed its
@@ -68,7 +71,6 @@ impl Leaves {
 
     /// The process, after it has closed its mailbox: may something stand there?
     pub(crate) fn may_be_in(&self, table: Table) -> bool {
-        fence(SeqCst);
-        self.0.load(Relaxed) & table as u8 != 0
+        self.noted(table)
     }
 }

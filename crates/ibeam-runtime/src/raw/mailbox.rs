@@ -170,6 +170,11 @@ impl MailboxWord {
         loop {
             let old = tags(current);
             let due = Due { woken: old & WOKEN != 0, signals: old & SIGNALS != 0 };
+            #[cfg(not(loom))]
+            if !node(current).is_null() {
+                // Another thread has written it, mostly, and the poll to come will look at it.
+                super::prefetch(node(current));
+            }
             if woken_since(old) == 0 {
                 return due;
             }
@@ -265,6 +270,18 @@ impl MailboxWord {
         let last = self.0.swap(ptr::without_provenance_mut(CLOSED), AcqRel);
         // SAFETY: the swap made the whole chain ours.
         unsafe { Chain::from_newest(node(last)) }
+    }
+
+    /// Is the mailbox open? If so, who closes it sees what this thread has written before.
+    pub(crate) fn is_open_behind_me(&self) -> bool {
+        let mut current = self.0.load(Relaxed);
+        while current.addr() != CLOSED {
+            match self.0.compare_exchange_weak(current, current, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(changed) => current = changed,
+            }
+        }
+        false
     }
 
     /// Is the mailbox closed?

@@ -9,6 +9,7 @@ pub(crate) mod call;
 #[cfg(not(loom))]
 pub(crate) mod catch;
 pub(crate) mod deadline;
+pub(crate) mod gather;
 pub(crate) mod leaves;
 pub(crate) mod life;
 pub(crate) mod lifo;
@@ -28,6 +29,19 @@ pub(crate) mod scoped;
 pub(crate) mod slab;
 #[cfg(not(loom))]
 pub(crate) mod small;
+
+/// Begins to load what stands at this address, to be written. Any address will do: nothing is read.
+#[inline(always)]
+fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a hint, which reads nothing; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
 
 #[cfg(all(test, loom))]
 mod tests;

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use crate::driver::{self, Place};
@@ -48,6 +48,7 @@ pub(crate) struct Pcb {
     pub(crate) waiting: AtomicU32,
     priority: AtomicU8,
     leaves: Leaves,
+    hears_all: AtomicBool,
     lineage: Cell<Option<Arc<Lineage>>>,
     // The owner's line.
     cells: Cells,
@@ -221,6 +222,7 @@ impl Pcb {
         waiting: AtomicU32::new(0),
         priority: AtomicU8::new(0),
         leaves: Leaves::nothing(),
+        hears_all: AtomicBool::new(false),
         lineage: Cell::new(None),
         cells: Cells {
             mail: UnsafeCell::new(Chain::EMPTY),
@@ -249,6 +251,14 @@ impl Pcb {
     pub(crate) fn wake(&'static self) {
         if self.word.wake() {
             self.schedule(Place::Next);
+        }
+    }
+
+    /// As [`wake`](Self::wake), but puts the process behind those that are ready.
+    #[inline]
+    fn wake_behind(&'static self) {
+        if self.word.wake() {
+            self.schedule(Place::Quietly);
         }
     }
 
@@ -284,6 +294,18 @@ impl Pcb {
         self.priority.store(priority as u8, Relaxed);
     }
 
+    /// Is the process told of the normal end of those that it has started, linked to itself? If not, that makes no difference to it: see
+    /// `links.rs`. A look without order: who has caused an end after it began to hear all, hears of it.
+    #[inline(always)]
+    pub(crate) fn hears_all(&self) -> bool {
+        self.hears_all.load(Relaxed)
+    }
+
+    /// From now on it is told.
+    pub(crate) fn hear_all(&self) {
+        self.hears_all.store(true, Relaxed);
+    }
+
     /// Notes, under the table's lock, that something stands there for `pid`. `false`: nothing may, for it has ended.
     pub(crate) fn note(&self, table: Table, pid: Pid) -> bool {
         self.leaves.note(table, pid, &self.life, &self.word)
@@ -304,6 +326,12 @@ impl Pcb {
     pub(crate) fn waker(&'static self) -> Waker {
         // SAFETY: the table's functions take any block's address, and blocks live for ever (invariant 1).
         unsafe { Waker::from_raw(raw_waker(self)) }
+    }
+
+    /// Another one, after which the process is behind those that are ready: for who would rather find all that these bring at once.
+    pub(crate) fn waker_behind(&'static self) -> Waker {
+        // SAFETY: as above.
+        unsafe { Waker::from_raw(RawWaker::new(ptr::from_ref(self).cast(), &WAKER_BEHIND)) }
     }
 
     /// Is this waker the one of this process?
@@ -329,6 +357,15 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
     |data| unsafe { &*data.cast::<Pcb>() }.wake(),
     // SAFETY: as above.
     |data| unsafe { &*data.cast::<Pcb>() }.wake(),
+    |_| {},
+);
+
+static WAKER_BEHIND: RawWakerVTable = RawWakerVTable::new(
+    |data| RawWaker::new(data, &WAKER_BEHIND),
+    // SAFETY: as for `WAKER`.
+    |data| unsafe { &*data.cast::<Pcb>() }.wake_behind(),
+    // SAFETY: as for `WAKER`.
+    |data| unsafe { &*data.cast::<Pcb>() }.wake_behind(),
     |_| {},
 );
 
@@ -367,7 +404,7 @@ impl Unborn {
     }
 
     /// Brings the process to life. `runtime` has counted it, which keeps the runtime alive.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(self, runtime: RuntimePtr, future: FutureBox, birth: Birth) -> Newborn {
         let Self { pcb, pid } = self;
         let cells = &pcb.cells;
@@ -377,6 +414,7 @@ impl Unborn {
         pcb.priority.store(birth.priority as u8, Relaxed);
         pcb.waiting.store(0, Relaxed);
         pcb.leaves.reset();
+        pcb.hears_all.store(birth.trap_exit || birth.observed, Relaxed);
         pcb.lineage.set(birth.lineage);
         cells.future.set(Some(future));
         cells.extra.set(birth.extra);
@@ -588,6 +626,13 @@ impl Owner {
         }
         let mut guard = PutBack(self, Some(extra));
         f(guard.1.as_mut().expect("taken out only by the drop"))
+    }
+
+    /// Does the process have something that few processes have?
+    #[inline(always)]
+    pub(crate) fn has_extra(self) -> bool {
+        // SAFETY: we are the owner, and nothing writes to the cell while we look.
+        unsafe { &*self.pcb.cells.extra.as_ptr() }.is_some()
     }
 
     pub(crate) fn take_extra(self) -> Option<Box<Extra>> {

@@ -69,14 +69,9 @@ pub(crate) fn pid_in(index: u32) -> Option<Pid> {
 /// Begins to load the block of a process that is soon to be sent something: the line that senders write.
 #[inline(always)]
 pub(crate) fn prefetch(pid: Pid) {
-    #[cfg(target_arch = "x86_64")]
     if let Some(pcb) = slot(pid.index()) {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: a hint, which reads nothing; SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(ptr::from_ref(pcb).cast()) };
+        super::prefetch(ptr::from_ref(pcb));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = pid;
 }
 
 /// A free slot, or `None` if every slot has a process.

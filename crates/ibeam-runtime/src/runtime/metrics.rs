@@ -96,6 +96,15 @@ pub(crate) struct DriverMetrics {
     pub(crate) parks: u64,
     pub(crate) compensations: u64,
     pub(crate) io_stalls: u64,
+    /// Of the processes that have ended, those that the driver's workers have counted, and what these had done.
+    pub(crate) ended: Ended,
+}
+
+/// Processes that have ended, and what they had done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ended {
+    pub(crate) processes: u64,
+    pub(crate) reductions: u64,
 }
 
 /// One look at a runtime. The numbers are read one after the other, while it runs.
@@ -156,8 +165,8 @@ impl Shared {
         let driver = self.driver.metrics();
         Metrics {
             processes: self.processes.load(Relaxed),
-            processes_ended: self.spawned.load(Relaxed),
-            reductions: self.reductions.load(Relaxed),
+            processes_ended: self.ended.load(Relaxed) + driver.ended.processes,
+            reductions: self.reductions.load(Relaxed) + driver.ended.reductions,
             timers: self.timers.len(),
             workers: driver.workers,
             threads: driver.threads,

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::driver::Driver;
 use crate::driver::sim::Sim;
+use crate::driver::{self, Driver};
 use crate::exit_reason::ExitReason;
 use crate::pid::Pid;
 use crate::process::names::Names;
@@ -54,7 +54,8 @@ pub(crate) struct Shared {
     /// For those who wait until no process is left, or none but themselves.
     empty: (Mutex<()>, Condvar),
     undelivered: UndeliveredCounters,
-    spawned: AtomicU64,
+    /// Processes that have ended, and what they had done, as far as no worker has counted them.
+    ended: AtomicU64,
     reductions: AtomicU64,
     long_turns: AtomicU64,
 }
@@ -73,7 +74,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             empty: (Mutex::new(()), Condvar::new()),
             undelivered: UndeliveredCounters::default(),
-            spawned: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
             reductions: AtomicU64::new(0),
             long_turns: AtomicU64::new(0),
         }
@@ -94,7 +95,7 @@ impl Shared {
     }
 
     /// A process is about to begin: is there room?
-    #[inline]
+    #[inline(always)]
     pub(crate) fn process_begins(&self) -> Result<(), SpawnError> {
         let before = self.processes.fetch_add(1, AcqRel);
         let refused = if self.stopping.load(Acquire) {
@@ -118,11 +119,14 @@ impl Shared {
         }
     }
 
-    /// Adds what a process has done to the runtime's sum.
+    /// Counts a process that ends, and adds what it has done to the runtime's sum.
     #[inline]
-    pub(crate) fn count_turns(&self, owner: Owner) {
-        self.spawned.fetch_add(1, Relaxed);
-        self.reductions.fetch_add(owner.reductions(), Relaxed);
+    pub(crate) fn count_end(&self, owner: Owner) {
+        let reductions = owner.reductions();
+        if !driver::threads::count_end_here(self, reductions) {
+            self.ended.fetch_add(1, Relaxed);
+            self.reductions.fetch_add(reductions, Relaxed);
+        }
     }
 
     /// Drops a message that was not delivered, and counts it. `reason`: why its receiver is gone. A panic of its destructor

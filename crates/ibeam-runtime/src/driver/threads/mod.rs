@@ -11,8 +11,9 @@
 //! 1. A ready process stands in one queue: a LIFO slot (whose rules are in `raw::lifo`), a worker's run queue, or an injector.
 //! 2. `idle` counts the workers that are awake and those of them that search. Whoever makes work visible wakes a worker only
 //!    if none searches: the searcher that finds work wakes the next one. A worker between short turns puts that off for one
-//!    process and two turns: it is awake and gets there itself. If a turn takes long, the monitor tells, or the spare looks. A
-//!    turn that wakes many says so before (`Many`), and somebody is woken for every 32 of them and at the end.
+//!    process and two turns, one between tiny turns for a stream's tasks and eight: it is awake and gets there itself. If a
+//!    turn takes long, the monitor tells, or the spare looks. A turn that wakes many says so before (`Many`), and somebody is
+//!    woken for every 32 of them and at the end.
 //! 3. A worker that goes to sleep first takes itself out of the count, then looks at all queues once more: work that was made
 //!    visible before it was out of the count is seen by it, later work by who made it.
 //! 4. At most one worker is in the I/O driver; of the sleeping ones one is, so that I/O and timers wake somebody.
@@ -41,7 +42,7 @@ use crate::driver::{Driver, Place};
 use crate::process::Priority;
 use crate::raw::ready::{Ready, ReadySlot};
 use crate::raw::scoped::Scoped;
-use crate::runtime::metrics::DriverMetrics;
+use crate::runtime::metrics::{DriverMetrics, Ended};
 use crate::runtime::{Config, Shared};
 use crate::time::Instant;
 
@@ -91,6 +92,9 @@ struct Slot {
     thread: OnceLock<Thread>,
     /// Gets the thread out of the I/O driver.
     io_waker: Mutex<Option<Waker>>,
+    /// Processes that have ended on this thread, and what they had done. Only the thread itself writes.
+    ended: AtomicU64,
+    reductions: AtomicU64,
 }
 
 #[derive(Default)]
@@ -115,6 +119,20 @@ pub(crate) fn schedule_here(runtime: *const Shared, ready: Ready, place: Place) 
                 None
             }
             _ => Some(ready),
+        })
+    })
+}
+
+/// If this thread is a worker of that runtime, counts a process that ends here.
+#[inline]
+pub(crate) fn count_end_here(runtime: *const Shared, reductions: u64) -> bool {
+    WORKER.with(|worker| {
+        worker.get(|worker| match worker {
+            Some(worker) if worker.belongs_to(runtime) => {
+                worker.count_end(reductions);
+                true
+            }
+            _ => false,
         })
     })
 }
@@ -326,6 +344,8 @@ impl Slot {
             wake: AtomicU32::new(0),
             thread: OnceLock::new(),
             io_waker: Mutex::new(None),
+            ended: AtomicU64::new(0),
+            reductions: AtomicU64::new(0),
         }
     }
 }
@@ -396,6 +416,10 @@ impl Driver for Threads {
             parks: self.counters.parks.load(Relaxed),
             compensations: self.counters.compensations.load(Relaxed),
             io_stalls: self.counters.io_stalls.load(Relaxed),
+            ended: Ended {
+                processes: self.slots.iter().map(|slot| slot.ended.load(Relaxed)).sum(),
+                reductions: self.slots.iter().map(|slot| slot.reductions.load(Relaxed)).sum(),
+            },
         }
     }
 }
