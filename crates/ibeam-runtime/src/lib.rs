@@ -85,8 +85,9 @@ pub mod __private {
     pub use crate::pid::PidCell;
     pub use crate::process::keepers::{Keeper, forget, keep, may_keep};
     pub use crate::process::send::{sending_to_many, will_send};
-    pub use crate::process::{Answer, answering, catch_exit, catch_failure, dropped_callers, flush_message};
-    pub use crate::raw::answering::Answering;
+    pub use crate::process::{
+        Answer, Answers, answering, catch_exit, catch_failure, dropped_callers, flush_message,
+    };
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;
     pub use crate::runtime::{extension, hash_seed, key as runtime_key};

@@ -18,12 +18,16 @@ use crate::runtime::metrics::DriverMetrics;
 use crate::time::Instant;
 
 /// Where in a run queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Place {
     /// As soon as possible: who wakes a process mostly wants its answer.
     Next,
     /// Behind all others.
+    #[default]
     Back,
+    /// Behind all others too, but others need not be told as long as turns are tiny: one of a stream's tasks, which this worker is done
+    /// with before another one is awake.
+    Quietly,
 }
 
 /// What processes need from what runs them.

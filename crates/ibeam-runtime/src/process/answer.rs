@@ -6,27 +6,32 @@
 
 use std::fmt;
 use std::future::Future;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use crate::exit_reason::ExitReason;
 use crate::process::exit;
 use crate::raw::answering::Answering;
 use crate::raw::call::{self, Outcome, Waiting};
+use crate::raw::gather::Gatherer;
 use crate::raw::pcb::Owner;
 
 /// The body of a process that owes the value of `future`, and the side that waits for it. `waker` is woken when it comes, until
 /// the answer is polled with another one; the calling process' own, if there is none.
 #[inline]
-pub fn answering<F>(future: F, waker: Option<Waker>) -> (Answering<F>, Answer<F::Output>)
+pub fn answering<F>(
+    future: F,
+    waker: Option<Waker>,
+) -> (impl Future<Output = ExitReason> + use<F>, Answer<F::Output>)
 where
     F: Future,
     F::Output: Send + 'static,
 {
-    let waker = waker.unwrap_or_else(|| {
-        Owner::current().map_or_else(|| Waker::noop().clone(), |owner| owner.pcb().waker())
-    });
-    let (replier, waiting) = call::open(waker);
+    let (replier, waiting) = call::open(waker.unwrap_or_else(own_waker));
     (Answering::new(future, replier), Answer { waiting: Some(waiting) })
+}
+
+fn own_waker() -> Waker {
+    Owner::current().map_or_else(|| Waker::noop().clone(), |owner| owner.pcb().waker())
 }
 
 /// What a process owes: taken once. Dropped, nobody waits for it any more.
@@ -63,8 +68,7 @@ impl<T> Answer<T> {
     #[inline]
     fn take(&mut self) -> Result<T, Option<ExitReason>> {
         match self.waiting.take().map(Waiting::take) {
-            Some(Outcome::Replied(value)) => Ok(value),
-            Some(Outcome::Gone(reason)) => Err(reason),
+            Some(outcome) => answer(outcome),
             None => unreachable!("it was looked at a moment ago"),
         }
     }
@@ -76,8 +80,81 @@ impl<T> Answer<T> {
     }
 }
 
+fn answer<T>(outcome: Outcome<T>) -> Result<T, Option<ExitReason>> {
+    match outcome {
+        Outcome::Replied(value) => Ok(value),
+        Outcome::Gone(reason) => Err(reason),
+    }
+}
+
 impl<T> fmt::Debug for Answer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer").field("taken", &self.is_taken()).finish_non_exhaustive()
+    }
+}
+
+/// The answers of many processes, as they come: who waits for them does not look at those that have not come. Belongs to the
+/// process that has made it. Dropped, nobody waits for them any more.
+pub struct Answers<T>(Gatherer<T>);
+
+impl<T: Send + 'static> Answers<T> {
+    /// For the calling process, which is woken behind the processes that are ready then: some of them, perhaps, answer too.
+    #[must_use]
+    pub fn new() -> Self {
+        let behind = Owner::current().map_or_else(own_waker, |owner| owner.pcb().waker_behind());
+        Self(Gatherer::new(own_waker(), behind))
+    }
+
+    /// The body of a process that owes the value of `future`. The answer will come with `tag`.
+    #[inline]
+    pub fn answering<F>(&mut self, future: F, tag: usize) -> impl Future<Output = ExitReason> + use<F, T>
+    where
+        F: Future<Output = T>,
+    {
+        Answering::new(future, self.0.part(tag))
+    }
+
+    /// Ready when all have come; they are dropped.
+    pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            while let Some((_, outcome)) = self.0.take() {
+                drop(outcome);
+            }
+            if self.0.missing() == 0 {
+                return Poll::Ready(());
+            }
+            if self.0.wait(cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// An answer that has come, or why there will be none: `Err(None)` if that is not known. With it comes its tag.
+    ///
+    /// `None` as long as the calling process is about to end because of an exit signal that was sent before.
+    #[inline]
+    pub fn take(&mut self, waker: &Waker) -> Option<(usize, Result<T, Option<ExitReason>>)> {
+        if !self.0.has_some() || exit::is_held_back(waker) {
+            return None;
+        }
+        self.0.take().map(|(tag, outcome)| (tag, answer(outcome)))
+    }
+
+    /// `waker` is woken when one comes. `false`: one has come, and can be taken.
+    #[inline]
+    pub fn wait(&mut self, waker: &Waker) -> bool {
+        self.0.wait(waker) || exit::is_held_back(waker)
+    }
+}
+
+impl<T: Send + 'static> Default for Answers<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for Answers<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers").field("missing", &self.0.missing()).finish_non_exhaustive()
     }
 }

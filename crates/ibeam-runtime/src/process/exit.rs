@@ -15,6 +15,7 @@ use std::task::Waker;
 use crate::exit_reason::{ExitReason, PanicReason};
 use crate::pid::Pid;
 use crate::process::owner;
+use crate::raw::answering::Debt;
 use crate::raw::call::{Orphan, Outcome, Replier};
 use crate::raw::catch::CatchExit;
 use crate::raw::pcb::{Bits, Owner};
@@ -124,7 +125,7 @@ pub(crate) fn abandon<R: 'static>(replier: Replier<R>) {
             if owner.pid().to_bits() == replier.target()
                 && (owner.bits().polling() || owner.bits().exiting()) =>
         {
-            keep_orphan(owner, replier);
+            keep_orphan(owner, replier.into_orphan(owner.pid().to_bits()));
         }
         _ => {
             replier.finish(Outcome::Gone(None));
@@ -132,19 +133,19 @@ pub(crate) fn abandon<R: 'static>(replier: Replier<R>) {
     }
 }
 
-/// The process that owed this reply drops it on its way out: whose end it is, is known by who drops it.
-pub(crate) fn abandon_own<R: 'static>(replier: Replier<R>) {
+/// The process that owed this drops it on its way out: whose end it is, is known by who drops it.
+pub(crate) fn abandon_own<T>(debt: impl Debt<T>) {
     match Owner::current() {
-        Some(owner) if owner.bits().polling() || owner.bits().exiting() => keep_orphan(owner, replier),
-        _ => {
-            replier.finish(Outcome::Gone(None));
+        Some(owner) if owner.bits().polling() || owner.bits().exiting() => {
+            keep_orphan(owner, debt.into_orphan(owner.pid().to_bits()));
         }
+        _ => debt.pay(Outcome::Gone(None)),
     }
 }
 
-fn keep_orphan<R: 'static>(owner: Owner, replier: Replier<R>) {
+fn keep_orphan(owner: Owner, orphan: Orphan) {
     owner.set_bits(|bits| bits.with_orphans(true));
-    ORPHANS.with_borrow_mut(|orphans| orphans.push(replier.into_orphan(owner.pid().to_bits())));
+    ORPHANS.with_borrow_mut(|orphans| orphans.push(orphan));
 }
 
 /// The call of this key, if it was dropped in this poll.

@@ -41,6 +41,8 @@ where
         Some(owner) if owner.bits().polling() && !owner.bits().exiting() && !std::thread::panicking() => {
             owner.with_rare(|rare| rare.held.push(Held { whom, over: Some(Box::new(over)) }));
             owner.set_bits(|bits| bits.with_held(true));
+            // To be asked for the first time: what it waits for need not know yet whom to wake.
+            owner.pcb().wake();
             Ok(())
         }
         _ => Err(over),

@@ -46,7 +46,7 @@ mod via;
 use std::fmt;
 
 #[doc(hidden)]
-pub use answer::{Answer, answering};
+pub use answer::{Answer, Answers, answering};
 pub use call::{Call, CallError, CallFrom};
 pub use dictionary::{Key, get, get_or, keys, put, take};
 pub use exit::exit;

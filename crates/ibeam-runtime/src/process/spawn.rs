@@ -117,6 +117,7 @@ pub struct Spawn {
     trap_exit: bool,
     on_behalf: OnBehalf,
     crash_is_callers: bool,
+    place: Place,
     extra: Option<Box<Extra>>,
     /// What few are started with: a box away, for all this is moved some times on its way.
     special: Option<Box<Special>>,
@@ -252,6 +253,15 @@ impl Spawn {
     #[doc(hidden)]
     pub fn crash_is_callers(mut self) -> Self {
         self.crash_is_callers = true;
+        self
+    }
+
+    /// It is one of many that come one after the other, a few at once: where all are done with in less than a microsecond, other workers
+    /// are not told of each.
+    #[inline]
+    #[doc(hidden)]
+    pub fn in_passing(mut self) -> Self {
+        self.place = Place::Quietly;
         self
     }
 
@@ -457,7 +467,7 @@ impl Spawn {
         if let Some(partner) = partner {
             link_partner(pid, partner);
         }
-        newborn.schedule(Place::Back);
+        newborn.schedule(self.place);
         Ok(pid)
     }
 }

@@ -1,41 +1,72 @@
 //! A future whose value is somebody's answer, without a second copy of it: an `async` block around it would keep two.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::exit_reason::ExitReason;
 use crate::process::abandon_own;
-use crate::raw::call::{Outcome, Replier};
+use crate::raw::call::{Orphan, Outcome, Replier};
+use crate::raw::gather::Part;
+
+/// The right to say once what has become of a `T`.
+pub(crate) trait Debt<T>: Sized {
+    /// Says it.
+    fn pay(self, outcome: Outcome<T>);
+
+    /// Has it said later, if need be with the end of this pid.
+    fn into_orphan(self, target: u64) -> Orphan;
+}
+
+impl<T: 'static> Debt<T> for Replier<T> {
+    #[inline]
+    fn pay(self, outcome: Outcome<T>) {
+        // Whoever asked may have stopped waiting; then the value is dropped here.
+        self.finish(outcome);
+    }
+
+    fn into_orphan(self, target: u64) -> Orphan {
+        Self::into_orphan(self, target)
+    }
+}
+
+impl<T> Debt<T> for Part<T> {
+    #[inline]
+    fn pay(self, outcome: Outcome<T>) {
+        self.finish(outcome);
+    }
+
+    fn into_orphan(self, target: u64) -> Orphan {
+        Self::into_orphan(self, target)
+    }
+}
 
 /// The body of a process that owes somebody the value of `future`. The process ends normally when it has given it.
-pub struct Answering<F: Future>
-where
-    F::Output: 'static,
-{
+pub(crate) struct Answering<F: Future, D: Debt<F::Output>> {
     future: F,
-    owed: Owed<F::Output>,
+    owed: Owed<F::Output, D>,
 }
 
 /// Dropped before the answer is given, it leaves the process' exit reason in its place.
-struct Owed<T: 'static>(Option<Replier<T>>);
+struct Owed<T, D: Debt<T>>(Option<D>, PhantomData<fn(T)>);
 
-impl<T> Drop for Owed<T> {
+impl<T, D: Debt<T>> Drop for Owed<T, D> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(replier) = self.0.take() {
-            abandon_own(replier);
+        if let Some(debt) = self.0.take() {
+            abandon_own(debt);
         }
     }
 }
 
-impl<F: Future> Answering<F> {
-    pub(crate) fn new(future: F, replier: Replier<F::Output>) -> Self {
-        Self { future, owed: Owed(Some(replier)) }
+impl<F: Future, D: Debt<F::Output>> Answering<F, D> {
+    pub(crate) fn new(future: F, debt: D) -> Self {
+        Self { future, owed: Owed(Some(debt), PhantomData) }
     }
 }
 
-impl<F: Future> Future for Answering<F> {
+impl<F: Future, D: Debt<F::Output>> Future for Answering<F, D> {
     type Output = ExitReason;
 
     #[inline]
@@ -47,9 +78,8 @@ impl<F: Future> Future for Answering<F> {
             (Pin::new_unchecked(&mut this.future), &mut this.owed)
         };
         let value = ready!(future.poll(cx));
-        if let Some(replier) = owed.0.take() {
-            // Whoever asked may have stopped waiting; then the value is dropped here.
-            replier.finish(Outcome::Replied(value));
+        if let Some(debt) = owed.0.take() {
+            debt.pay(Outcome::Replied(value));
         }
         Poll::Ready(ExitReason::Normal)
     }

@@ -241,8 +241,10 @@ impl<P> Replier<P> {
     where
         P: 'static,
     {
-        let finish = |node, reason| Self { node, _reply: PhantomData }.finish(Outcome::Gone(reason));
-        Orphan { node: self.node, target, reply: TypeId::of::<P>(), finish }
+        let finish = |node: NonNull<()>, reason| {
+            Self { node: node.cast(), _reply: PhantomData }.finish(Outcome::Gone(reason))
+        };
+        Orphan { node: self.node.cast(), target, reply: Some(TypeId::of::<P>()), finish }
     }
 
     /// Tells calls apart, while they are not finished.
@@ -253,23 +255,35 @@ impl<P> Replier<P> {
 
 /// The server's side of a call whose reply will never come, with its type forgotten.
 pub(crate) struct Orphan {
-    node: NonNull<CallHead>,
+    /// A call node, if there is a type of replies.
+    node: NonNull<()>,
     target: u64,
-    reply: TypeId,
-    finish: fn(NonNull<CallHead>, Option<ExitReason>) -> bool,
+    reply: Option<TypeId>,
+    finish: fn(NonNull<()>, Option<ExitReason>) -> bool,
 }
 
 // SAFETY: as `Replier`, which it was made from: the reply is `Send`, or the call could not have been made.
 unsafe impl Send for Orphan {}
 
 impl Orphan {
+    /// What is owed to somebody otherwise than by a call: see [`gather`](crate::raw::gather). `finish` finishes it, and is safe to call
+    /// once with `node`, from whatever thread.
+    pub(super) fn of_no_call(
+        node: NonNull<()>,
+        target: u64,
+        finish: fn(NonNull<()>, Option<ExitReason>) -> bool,
+    ) -> Self {
+        Self { node, target, reply: None, finish }
+    }
+
     pub(crate) fn is(&self, key: usize) -> bool {
         self.node.addr().get() == key
     }
 
     /// The call again, if it is answered with a `P`.
     pub(crate) fn reclaim<P: 'static>(self) -> Option<Replier<P>> {
-        (self.reply == TypeId::of::<P>()).then_some(Replier { node: self.node, _reply: PhantomData })
+        (self.reply == Some(TypeId::of::<P>()))
+            .then_some(Replier { node: self.node.cast(), _reply: PhantomData })
     }
 
     /// The bits of the pid that was called.
@@ -280,8 +294,9 @@ impl Orphan {
     /// The process that waits, if one does, with a waker of its own.
     #[cfg(not(loom))]
     pub(crate) fn caller(&self) -> Option<crate::pid::Pid> {
-        // SAFETY: the node lives until we finish.
-        let head = unsafe { self.node.as_ref() };
+        self.reply?;
+        // SAFETY: a call node, which lives until we finish.
+        let head = unsafe { self.node.cast::<CallHead>().as_ref() };
         if head.state.load(Acquire) & CALLER_GONE != 0 {
             return None;
         }

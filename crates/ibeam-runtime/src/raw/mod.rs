@@ -10,6 +10,7 @@ pub(crate) mod call;
 #[cfg(not(loom))]
 pub(crate) mod catch;
 pub(crate) mod deadline;
+pub(crate) mod gather;
 pub(crate) mod leaves;
 pub(crate) mod life;
 pub(crate) mod lifo;

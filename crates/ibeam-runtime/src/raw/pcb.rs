@@ -254,6 +254,14 @@ impl Pcb {
         }
     }
 
+    /// As [`wake`](Self::wake), but puts the process behind those that are ready.
+    #[inline]
+    fn wake_behind(&'static self) {
+        if self.word.wake() {
+            self.schedule(Place::Quietly);
+        }
+    }
+
     /// The caller has just cleared `PARKED`, or begun the process.
     #[inline]
     fn schedule(&'static self, place: Place) {
@@ -320,6 +328,12 @@ impl Pcb {
         unsafe { Waker::from_raw(raw_waker(self)) }
     }
 
+    /// Another one, after which the process is behind those that are ready: for who would rather find all that these bring at once.
+    pub(crate) fn waker_behind(&'static self) -> Waker {
+        // SAFETY: as above.
+        unsafe { Waker::from_raw(RawWaker::new(ptr::from_ref(self).cast(), &WAKER_BEHIND)) }
+    }
+
     /// Is this waker the one of this process?
     #[inline(always)]
     pub(crate) fn is_own_waker(&'static self, waker: &Waker) -> bool {
@@ -343,6 +357,15 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
     |data| unsafe { &*data.cast::<Pcb>() }.wake(),
     // SAFETY: as above.
     |data| unsafe { &*data.cast::<Pcb>() }.wake(),
+    |_| {},
+);
+
+static WAKER_BEHIND: RawWakerVTable = RawWakerVTable::new(
+    |data| RawWaker::new(data, &WAKER_BEHIND),
+    // SAFETY: as for `WAKER`.
+    |data| unsafe { &*data.cast::<Pcb>() }.wake_behind(),
+    // SAFETY: as for `WAKER`.
+    |data| unsafe { &*data.cast::<Pcb>() }.wake_behind(),
     |_| {},
 );
 

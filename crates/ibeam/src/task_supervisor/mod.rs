@@ -68,7 +68,7 @@ mod start;
 mod supervisor_ref;
 
 pub use recipe::Tasks;
-pub(crate) use spawn::Bond;
+pub(crate) use spawn::{Bond, start_body};
 pub use spawn::{SpawnTask, StartTask};
 pub use start::{StartTaskSupervisor, TaskSupervisor};
 pub use supervisor_ref::TaskSupervisorRef;

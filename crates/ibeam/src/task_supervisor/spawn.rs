@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ibeam_runtime::__private::answering;
 use ibeam_runtime::process::{self, Spawn};
-use ibeam_runtime::{Pid, Termination};
+use ibeam_runtime::{ExitReason, Pid, Termination};
 
 use super::recipe::{NewTask, Run, Tasks};
 use crate::dynamic_supervisor::{DynamicStartError, DynamicSupervisorRef};
@@ -56,27 +56,38 @@ where
         self
     }
 
-    pub(crate) async fn start(
+    async fn start(
         supervisor: &DynamicSupervisorRef<Tasks>,
         future: F,
         bond: Bond,
         shutdown: Shutdown,
     ) -> Result<Task<F::Output>, DynamicStartError> {
-        // Only a process can be linked to it.
-        let owner = if bond == Bond::None { process::try_self_pid() } else { Some(process::self_pid()) };
         let (body, answer) = answering(future, None);
-        let callers = callers();
-        let run = Box::new(move || {
-            let child = match (bond, owner) {
-                (Bond::Link, Some(owner)) => child(callers).link_to(owner),
-                (Bond::Crash, _) => child(callers).crash_is_callers(),
-                _ => child(callers),
-            };
-            child.try_spawn(body)
-        });
-        let started = supervisor.start(NewTask::new(Run::Once(run), Restart::Temporary, shutdown)).await?;
-        Ok(Task::with(answer, started.pid.expect("a task that was started has a process")))
+        let pid = start_body(supervisor, body, bond, shutdown).await?;
+        Ok(Task::with(answer, pid))
     }
+}
+
+/// Starts a task with this body, for the calling process.
+pub(crate) async fn start_body(
+    supervisor: &DynamicSupervisorRef<Tasks>,
+    body: impl Future<Output = ExitReason> + Send + 'static,
+    bond: Bond,
+    shutdown: Shutdown,
+) -> Result<Pid, DynamicStartError> {
+    // Only a process can be linked to it.
+    let owner = if bond == Bond::None { process::try_self_pid() } else { Some(process::self_pid()) };
+    let callers = callers();
+    let run = Box::new(move || {
+        let child = match (bond, owner) {
+            (Bond::Link, Some(owner)) => child(callers).link_to(owner),
+            (Bond::Crash, _) => child(callers).crash_is_callers(),
+            _ => child(callers),
+        };
+        child.try_spawn(body)
+    });
+    let started = supervisor.start(NewTask::new(Run::Once(run), Restart::Temporary, shutdown)).await?;
+    Ok(started.pid.expect("a task that was started has a process"))
 }
 
 impl<'a, F> IntoFuture for SpawnTask<'a, F>

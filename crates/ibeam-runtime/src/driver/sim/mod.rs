@@ -163,7 +163,7 @@ impl Sim {
             self.release(shared, |_, to, _| to == pid);
         }
         let Some((ready, place)) = ready.run(run::turn) else { return };
-        if place == Place::Back {
+        if place != Place::Next {
             self.state.lock().scheduler.yielded(&ready);
         }
         self.schedule(ready, place);

@@ -11,8 +11,9 @@
 //! 1. A ready process stands in one queue: a LIFO slot (whose rules are in `raw::lifo`), a worker's run queue, or an injector.
 //! 2. `idle` counts the workers that are awake and those of them that search. Whoever makes work visible wakes a worker only
 //!    if none searches: the searcher that finds work wakes the next one. A worker between short turns puts that off for one
-//!    process and two turns: it is awake and gets there itself. If a turn takes long, the monitor tells, or the spare looks. A
-//!    turn that wakes many says so before (`Many`), and somebody is woken for every 32 of them and at the end.
+//!    process and two turns, one between tiny turns for a stream's tasks and eight: it is awake and gets there itself. If a
+//!    turn takes long, the monitor tells, or the spare looks. A turn that wakes many says so before (`Many`), and somebody is
+//!    woken for every 32 of them and at the end.
 //! 3. A worker that goes to sleep first takes itself out of the count, then looks at all queues once more: work that was made
 //!    visible before it was out of the count is seen by it, later work by who made it.
 //! 4. At most one worker is in the I/O driver; of the sleeping ones one is, so that I/O and timers wake somebody.

@@ -24,6 +24,12 @@ const IO_EVERY: Duration = Duration::from_micros(100);
 /// A worker whose turns are shorter than this on average tells nobody of a single process that waits behind the one it runs
 /// next: it will be there itself before another worker is awake.
 const SHORT_TURN: Duration = Duration::from_micros(2);
+/// By the last of so many turns somebody is told of it.
+const UNTOLD_TURNS: u32 = 2;
+/// Where turns take no longer than this on average, what can be done elsewhere costs more on its way there and back than here.
+const TINY_TURN: Duration = Duration::from_nanos(500);
+/// For so many of them a stream's tasks may wait before somebody is told.
+const UNTOLD_TINY_TURNS: u32 = 8;
 /// How many processes in a row may come out of the LIFO slot: two that wake each other must not shut out the rest.
 const LIFO_STREAK: u32 = 16;
 
@@ -55,7 +61,9 @@ pub(super) struct Worker {
     last_look: Cell<Instant>,
     /// Were the turns since the look before that short ones?
     short_turns: Cell<bool>,
-    /// For how many turns a process has stood in the queue that nobody was told of; 0: there is none.
+    /// Were they tiny?
+    tiny_turns: Cell<bool>,
+    /// For how many more turns processes may stand in the queue that nobody was told of; 0: there are none.
     untold: Cell<u32>,
     searching: Cell<bool>,
     route: Cell<Route>,
@@ -86,6 +94,7 @@ impl Worker {
             lifo_streak: Cell::new(0),
             last_look: Cell::new(Instant::START),
             short_turns: Cell::new(false),
+            tiny_turns: Cell::new(false),
             untold: Cell::new(0),
             searching: Cell::new(searching),
             route: Cell::new(Route::Usual),
@@ -129,10 +138,14 @@ impl Worker {
             Route::Io => return self.schedule_in_io(ready),
             Route::Many => return self.schedule_one_of_many(ready),
         }
-        if place == Place::Back {
-            self.enqueue(ready);
-        } else if let Some(other) = self.lifo.put(ready) {
-            self.enqueue(other);
+        match place {
+            Place::Back => self.enqueue(ready),
+            Place::Quietly => self.enqueue_quietly(ready),
+            Place::Next => {
+                if let Some(other) = self.lifo.put(ready) {
+                    self.enqueue(other);
+                }
+            }
         }
     }
 
@@ -142,23 +155,33 @@ impl Worker {
         self.queue.push(ready);
         // A hog does not get there itself, and its spare may sleep already.
         if alone && self.short_turns.get() && !self.lifo.is_hog_by_now() {
-            self.untold.set(1);
+            self.untold.set(UNTOLD_TURNS);
         } else {
             self.threads.notify();
         }
     }
 
-    /// A turn begins while a process may be in the queue that nobody was told of: by the second one somebody is.
+    #[inline]
+    fn enqueue_quietly(&self, ready: Ready) {
+        self.queue.push(ready);
+        if !self.tiny_turns.get() || self.lifo.is_hog_by_now() {
+            self.threads.notify();
+        } else if self.untold.get() == 0 {
+            self.untold.set(UNTOLD_TINY_TURNS);
+        }
+    }
+
+    /// A turn begins while processes may be in the queue that nobody was told of: by the last of some turns somebody is.
     #[cold]
     fn tell_by_and_by(&self) {
-        let turns = self.untold.get();
+        let left = self.untold.get() - 1;
         if self.queue.is_empty() {
             self.untold.set(0);
-        } else if turns < 2 {
-            self.untold.set(turns + 1);
         } else {
-            self.untold.set(0);
-            self.threads.notify();
+            self.untold.set(left);
+            if left == 0 {
+                self.threads.notify();
+            }
         }
     }
 
@@ -344,7 +367,9 @@ impl Worker {
 
     fn look_at_the_clock(&self) {
         let now = self.shared.now();
-        self.short_turns.set(now - self.last_look.replace(now) < LOOK_EVERY * SHORT_TURN);
+        let taken = now - self.last_look.replace(now);
+        self.short_turns.set(taken < LOOK_EVERY * SHORT_TURN);
+        self.tiny_turns.set(taken < LOOK_EVERY * TINY_TURN);
         if self.shared.timers.next().is_some_and(|at| at <= now) {
             self.shared.timers.fire(&self.shared, now);
         }

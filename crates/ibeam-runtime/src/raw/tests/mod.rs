@@ -9,6 +9,7 @@
 
 mod loom_call;
 mod loom_deadline;
+mod loom_gather;
 mod loom_idle;
 mod loom_life;
 mod loom_lifo;

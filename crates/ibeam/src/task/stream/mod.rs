@@ -18,14 +18,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use ibeam_runtime::__private::{Alarm, Answer};
-use ibeam_runtime::process::{self, Whom, deadline_after, hold_until};
-use ibeam_runtime::{ExitReason, Pid, Timeout};
+use ibeam_runtime::__private::{Alarm, Answers};
+use ibeam_runtime::process::{self, Whom, hold_until};
+use ibeam_runtime::{ExitReason, Pid};
 
 pub use self::input::{Input, Items, Streamed};
 pub use self::options::OnTimeout;
 use self::options::Options;
-use self::running::{Ended, Running, Slot, kill};
+use self::running::{Ended, Running, kill};
 pub(crate) use self::starting::Parent;
 use self::starting::{Start, spawn, start};
 pub use self::zip::{ItemAndReason, OnExit, Reason};
@@ -61,8 +61,9 @@ where
     parent: Parent,
     options: Options,
     owner: Option<Pid>,
-    running: Running<T, Z::Kept>,
-    starting: Option<Starting<T, Z::Kept>>,
+    /// Made by the first poll, in the owner.
+    running: Option<Running<T, Z::Kept>>,
+    starting: Option<Starting>,
     /// What is to be delivered: in an ordered stream by position, from `delivered` on.
     done: VecDeque<Option<Result<T, Z::Error>>>,
     delivered: u64,
@@ -72,10 +73,9 @@ where
 }
 
 /// A task that a supervisor was asked to start.
-struct Starting<T, K> {
-    start: Start<T>,
-    kept: K,
-    position: u64,
+struct Starting {
+    start: Start,
+    slot: usize,
 }
 
 impl Task<()> {
@@ -191,7 +191,7 @@ where
             parent,
             options,
             owner: None,
-            running: Running::new(),
+            running: None,
             starting: None,
             done: VecDeque::new(),
             delivered: 0,
@@ -205,8 +205,17 @@ where
     #[inline]
     fn must_be_owned(&mut self) {
         let me = process::self_pid();
-        let owner = *self.owner.get_or_insert(me);
+        let owner = *self.owner.get_or_insert_with(|| {
+            self.running = Some(Running::new());
+            me
+        });
         assert!(owner == me, "a stream of tasks of {owner} was polled by {me}");
+    }
+
+    /// How many tasks run, or are being started.
+    #[inline]
+    fn busy(&self) -> usize {
+        self.running.as_ref().map_or(0, Running::len)
     }
 
     /// What is next to be delivered, if it is there.
@@ -219,24 +228,27 @@ where
     }
 
     fn is_full(&self) -> bool {
-        let busy = self.running.len() + usize::from(self.starting.is_some());
+        let busy = self.busy();
         let undelivered = (self.started - self.delivered) as usize;
         busy >= self.options.max_concurrency || undelivered - busy >= self.options.max_buffered
     }
 
-    /// Looks which tasks have ended.
+    /// The outcome that is next to be delivered, if its task has ended. Those of others are put into their place.
     #[inline]
-    fn sweep(&mut self, cx: &Context<'_>) {
-        let Self { running, done, delivered, options, parent, .. } = self;
-        running.sweep(cx.waker(), |Ended { position, kept, outcome, timed_out }| {
+    fn next_ended(&mut self, cx: &Context<'_>) -> Option<Result<T, Z::Error>> {
+        let Self { running: Some(running), done, delivered, options, parent, .. } = self else { return None };
+        while let Some(Ended { position, kept, outcome, timed_out }) = running.take_ended(cx.waker()) {
             let outcome = outcome.map_err(|reason| {
                 if !timed_out {
                     parent.failed(&reason);
                 }
                 Z::error(kept, reason)
             });
-            if !options.ordered {
-                return done.push_back(Some(outcome));
+            if !options.ordered || position == *delivered {
+                // Its place, if there is one, is the first.
+                done.pop_front();
+                *delivered += 1;
+                return Some(outcome);
             }
             // A window as wide as the tasks that run and those that have ended before a slower one.
             let at = (position - *delivered) as usize;
@@ -244,14 +256,16 @@ where
                 done.push_back(None);
             }
             done[at] = Some(outcome);
-        });
+        }
+        None
     }
 
     /// No more is started, and what runs is killed.
     fn stop(&mut self) {
         self.source = None;
         self.alarm = None;
-        let (pids, answers) = self.running.kill_all();
+        let Some(running) = self.running.take() else { return };
+        let (pids, answers) = running.kill_all();
         let starting = self.starting.take().map(|starting| starting.start);
         let whom = match starting {
             None if pids.is_empty() => return,
@@ -270,8 +284,8 @@ where
 
 /// The tasks of a stream that was stopped. Dropped, they end without anybody waiting for that.
 struct Rest<T: Send + 'static> {
-    answers: Vec<Answer<T>>,
-    starting: Option<Start<T>>,
+    answers: Answers<T>,
+    starting: Option<Start>,
 }
 
 impl<T: Send + 'static> Rest<T> {
@@ -281,13 +295,12 @@ impl<T: Send + 'static> Rest<T> {
             && let Poll::Ready(started) = start.as_mut().poll(cx)
         {
             self.starting = None;
-            if let Ok((pid, answer)) = started {
+            if let Ok(pid) = started {
                 kill(pid);
-                self.answers.push(answer);
             }
         }
-        self.answers.retain(|answer| !answer.is_over(cx.waker()));
-        if self.answers.is_empty() && self.starting.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        let over = self.answers.poll_over(cx);
+        if self.starting.is_none() { over } else { Poll::Pending }
     }
 }
 
@@ -296,7 +309,7 @@ impl<T: Send + 'static> Drop for Rest<T> {
         let Some(start) = self.starting.take() else { return };
         // Somebody has to see the task begin, to end it. Where no process can be started any more, it will end anyhow.
         let _ = process::builder().try_spawn(async move {
-            if let Ok((pid, _)) = start.await {
+            if let Ok(pid) = start.await {
                 kill(pid);
             }
         });
@@ -343,7 +356,7 @@ where
         }
         // A supervisor starts one at a time.
         while self.starting.is_none() && !self.is_full() {
-            let Some((input, f)) = &mut self.source else { return };
+            let (Some((input, f)), Some(running)) = (&mut self.source, &mut self.running) else { return };
             let item = match input.poll_item(cx) {
                 Poll::Ready(Some(item)) => item,
                 Poll::Ready(None) => {
@@ -354,53 +367,45 @@ where
             };
             let kept = Z::keep(&item);
             let future = f(item);
-            let position = self.started;
+            let slot = running.begin(kept, self.started);
             self.started += 1;
+            let body = running.answers.answering(future, slot);
             match &self.parent {
-                Parent::Owner => {
-                    let (pid, answer) = spawn(future);
-                    self.add(pid, answer, kept, position);
-                }
+                Parent::Owner => running.started(slot, spawn(body), self.options.deadline()),
                 Parent::Supervisor { supervisor, link, shutdown } => {
-                    let start = start(supervisor, *link, *shutdown, future);
-                    self.starting = Some(Starting { start, kept, position });
+                    let start = start(supervisor, *link, *shutdown, body);
+                    self.starting = Some(Starting { start, slot });
                     self.go_on_starting(cx);
                 }
             }
         }
     }
 
-    #[inline]
-    fn add(&mut self, pid: Pid, answer: Answer<Fut::Output>, kept: Z::Kept, position: u64) {
-        let deadline = match self.options.timeout {
-            Timeout::After(timeout) => Some(deadline_after(timeout)),
-            Timeout::Infinity => None,
-        };
-        self.running.add(Slot { pid, answer, kept, position, timed_out: false }, deadline);
-    }
-
     fn go_on_starting(&mut self, cx: &mut Context<'_>) {
-        let Some(starting) = &mut self.starting else { return };
+        let (Some(starting), Some(running)) = (&mut self.starting, &mut self.running) else { return };
+        let slot = starting.slot;
         let Poll::Ready(started) = starting.start.as_mut().poll(cx) else { return };
-        let Some(Starting { kept, position, .. }) = self.starting.take() else { return };
+        self.starting = None;
         match started {
-            Ok((pid, answer)) => self.add(pid, answer, kept, position),
+            Ok(pid) => running.started(slot, pid, self.options.deadline()),
             Err(reason) => {
                 // Where no task can be started, the stream ends with the reason.
+                let kept = running.not_started(slot);
                 self.stop();
                 self.done.clear();
-                self.done.push_back(Some(Err(Z::error(kept, reason))));
+                self.done.extend(kept.map(|kept| Some(Err(Z::error(kept, reason)))));
             }
         }
     }
 
     /// Ready: a task has had its time.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.running.next_deadline() else { return Poll::Pending };
+        let Some(running) = &mut self.running else { return Poll::Pending };
+        let Some(at) = running.next_deadline() else { return Poll::Pending };
         ready!(self.alarm.insert(Alarm::until(at)).poll(cx));
         match self.options.on_timeout {
             OnTimeout::Exit => process::exit(ExitReason::Timeout),
-            OnTimeout::KillTask => self.running.kill_next(),
+            OnTimeout::KillTask => running.kill_next(),
         }
         Poll::Ready(())
     }
@@ -425,13 +430,18 @@ where
             if let Some(done) = this.take_done() {
                 return Poll::Ready(Some(done));
             }
+            if let Some(ended) = this.next_ended(cx) {
+                return Poll::Ready(Some(ended));
+            }
             this.fill(cx);
-            this.sweep(cx);
-            if matches!(this.done.front(), Some(Some(_))) {
+            if this.done.front().is_some_and(Option::is_some) {
                 continue;
             }
-            if this.source.is_none() && this.running.len() == 0 && this.starting.is_none() {
+            if this.source.is_none() && this.busy() == 0 {
                 return Poll::Ready(None);
+            }
+            if this.running.as_mut().is_some_and(|running| !running.wait(cx.waker())) {
+                continue;
             }
             ready!(this.poll_deadline(cx));
         }
@@ -468,7 +478,7 @@ where
         f.debug_struct("TaskStream")
             .field("owner", &self.owner)
             .field("options", &self.options)
-            .field("running", &self.running.len())
+            .field("running", &self.busy())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! How a stream runs its tasks.
 
-use ibeam_runtime::{Timeout, metrics};
+use ibeam_runtime::process::deadline_after;
+use ibeam_runtime::{Instant, Timeout, metrics};
 
 use super::{Input, OnExit, Parent, TaskStream};
 use crate::supervisor::Shutdown;
@@ -32,6 +33,17 @@ impl Default for Options {
             ordered: true,
             timeout: Timeout::CALL,
             on_timeout: OnTimeout::default(),
+        }
+    }
+}
+
+impl Options {
+    /// By when a task that starts now has to be over.
+    #[inline]
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.timeout {
+            Timeout::After(timeout) => Some(deadline_after(timeout)),
+            Timeout::Infinity => None,
         }
     }
 }

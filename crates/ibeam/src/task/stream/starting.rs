@@ -3,17 +3,15 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use ibeam_runtime::__private::{Answer, answering};
 use ibeam_runtime::process::{self, traps_exits};
 use ibeam_runtime::{ExitReason, Pid};
 
 use crate::dynamic_supervisor::DynamicSupervisorRef;
 use crate::supervisor::Shutdown;
-use crate::task::Task;
-use crate::task_supervisor::{Bond, SpawnTask, Tasks};
+use crate::task_supervisor::{Bond, Tasks, start_body};
 
 /// A start through a supervisor that is under way. `Err`: why there is no task.
-pub(super) type Start<T> = Pin<Box<dyn Future<Output = Result<(Pid, Answer<T>), ExitReason>> + Send>>;
+pub(super) type Start = Pin<Box<dyn Future<Output = Result<Pid, ExitReason>> + Send>>;
 
 /// Who the parent of the tasks is.
 #[derive(Clone, Debug)]
@@ -40,40 +38,20 @@ impl Parent {
 /// # Panics
 /// Where [`process::spawn`] does.
 #[inline]
-pub(super) fn spawn<F>(future: F) -> (Pid, Answer<F::Output>)
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let (body, answer) = answering(future, None);
-    (process::builder().on_behalf().crash_is_callers().spawn(body), answer)
+pub(super) fn spawn(body: impl Future<Output = ExitReason> + Send + 'static) -> Pid {
+    process::builder().on_behalf().crash_is_callers().in_passing().spawn(body)
 }
 
 /// Has a supervisor start a task.
-pub(super) fn start<F>(
+pub(super) fn start(
     supervisor: &DynamicSupervisorRef<Tasks>,
     link: bool,
     shutdown: Shutdown,
-    future: F,
-) -> Start<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
+    body: impl Future<Output = ExitReason> + Send + 'static,
+) -> Start {
     let supervisor = supervisor.clone();
     Box::pin(async move {
         let bond = if link { Bond::Crash } else { Bond::None };
-        let started = SpawnTask::start(&supervisor, future, bond, shutdown).await;
-        Ok(started.map_err(ExitReason::error)?.into_parts())
+        start_body(&supervisor, body, bond, shutdown).await.map_err(ExitReason::error)
     })
-}
-
-impl<T: Send + 'static> Task<T> {
-    /// Of a task that was started a moment ago.
-    fn into_parts(self) -> (Pid, Answer<T>) {
-        match (self.pid, self.answer) {
-            (Some(pid), crate::task::handle::Owed::ByProcess(answer)) => (pid, answer),
-            _ => unreachable!("it has a process, and nobody has waited for it"),
-        }
-    }
 }
