@@ -20,6 +20,7 @@
 //!    if it has met `CLOSED`, until it has left `left`; what it wakes with it has by then.
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::Waker;
@@ -277,17 +278,18 @@ impl<T> Gatherer<T> {
 /// What has come is dropped, and what comes later too.
 impl<T> Drop for Gatherer<T> {
     fn drop(&mut self) {
-        /// Drops what has come, also if a destructor panics.
+        /// Drops what has come. If a destructor panics, the others are dropped all the same.
         struct Rest<T>(*mut Node<T>);
         impl<T> Drop for Rest<T> {
             fn drop(&mut self) {
                 while let Some(node) = NonNull::new(self.0) {
                     // SAFETY: as in `take`.
-                    let (_, outcome) = unsafe {
-                        self.0 = node.as_ref().next.with(|next| *next);
-                        take_node(node)
-                    };
+                    let (next, (_, outcome)) =
+                        unsafe { (node.as_ref().next.with(|next| *next), take_node(node)) };
+                    // Whoever unwinds through here drops this one, which goes on behind the node.
+                    let behind = Self(next);
                     drop(outcome);
+                    self.0 = ManuallyDrop::new(behind).0;
                 }
             }
         }
@@ -300,5 +302,34 @@ impl<T> Drop for Gatherer<T> {
             drop(unsafe { Box::from_raw(self.hub.as_ptr()) });
         }
         drop(rest);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    /// Three answers have come, and the destructor of the second panics: the third is dropped too.
+    #[test]
+    fn a_destructor_that_panics_keeps_nothing_alive() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        struct Answer {
+            panics: bool,
+        }
+        impl Drop for Answer {
+            fn drop(&mut self) {
+                DROPPED.fetch_add(1, Relaxed);
+                assert!(!self.panics, "as it was told");
+            }
+        }
+        let mut gatherer = Gatherer::new(Waker::noop().clone(), Waker::noop().clone());
+        for tag in 0..3 {
+            assert!(gatherer.part(tag).finish(Outcome::Replied(Answer { panics: tag == 1 })));
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(gatherer))).is_err());
+        assert_eq!(DROPPED.load(Relaxed), 3);
     }
 }
