@@ -57,7 +57,7 @@ pub(super) struct Worker {
     queue: Deque<Ready>,
     ticks: Cell<u32>,
     lifo_streak: Cell<u32>,
-    /// When the clock was looked at last.
+    /// When the clock was looked at last; later by what has been [no turn's time](Self::between_turns) since then.
     last_look: Cell<Instant>,
     /// Were the turns since the look before that short ones?
     short_turns: Cell<bool>,
@@ -149,6 +149,23 @@ impl Worker {
         }
     }
 
+    /// Work was made visible here: somebody else should look for it.
+    #[inline]
+    fn notify(&self) {
+        if self.threads.idle.wants_searcher() {
+            self.between_turns(|| self.threads.notify_slow());
+        }
+    }
+
+    /// Does what takes time that is no turn's. To wake a worker takes longer than many a turn: counted as theirs it would make them
+    /// long enough to have another one woken by the next, and so on.
+    #[cold]
+    fn between_turns(&self, f: impl FnOnce()) {
+        let before = self.shared.now();
+        f();
+        self.last_look.set(self.last_look.get() + (self.shared.now() - before));
+    }
+
     #[inline(never)]
     fn enqueue(&self, ready: Ready) {
         let alone = self.queue.is_empty();
@@ -157,7 +174,7 @@ impl Worker {
         if alone && self.short_turns.get() && !self.lifo.is_hog_by_now() {
             self.untold.set(UNTOLD_TURNS);
         } else {
-            self.threads.notify();
+            self.notify();
         }
     }
 
@@ -165,7 +182,7 @@ impl Worker {
     fn enqueue_quietly(&self, ready: Ready) {
         self.queue.push(ready);
         if !self.tiny_turns.get() || self.lifo.is_hog_by_now() {
-            self.threads.notify();
+            self.notify();
         } else if self.untold.get() == 0 {
             self.untold.set(UNTOLD_TINY_TURNS);
         }
@@ -180,7 +197,7 @@ impl Worker {
         } else {
             self.untold.set(left);
             if left == 0 {
-                self.threads.notify();
+                self.notify();
             }
         }
     }
@@ -198,7 +215,7 @@ impl Worker {
     pub(super) fn end_many(&self) {
         self.route.set(Route::Usual);
         if self.many.replace(0) > 0 {
-            self.threads.notify();
+            self.notify();
         }
     }
 
@@ -209,7 +226,7 @@ impl Worker {
         self.many.set(many);
         // A hog's spare may sleep again by now.
         if many % TELL_EVERY == 1 || self.lifo.is_hog_by_now() {
-            self.threads.notify();
+            self.notify();
         }
     }
 
@@ -249,7 +266,7 @@ impl Worker {
                 if self.threads.stopping.load(SeqCst) {
                     return;
                 }
-                self.sleep();
+                self.between_turns(|| self.sleep());
                 continue;
             };
             if self.searching.get() {
@@ -274,7 +291,7 @@ impl Worker {
     fn end_search(&self) {
         self.searching.set(false);
         if self.threads.idle.end_search() {
-            self.threads.notify();
+            self.notify();
         }
     }
 
