@@ -35,11 +35,7 @@ const SLICE: u32 = 1024;
 /// A signal has ended the process.
 #[cold]
 pub(crate) fn begin_by_signal(owner: Owner) -> Next {
-    let reason = owner
-        .with_extra_if_any(|extra| extra.reason.take())
-        .flatten()
-        .expect("a doomed process has its reason in the extra box");
-    end(owner, reason)
+    end(owner, owner.take_doom())
 }
 
 /// The process has ended itself: returned, exited, or panicked.

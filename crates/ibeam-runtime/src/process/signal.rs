@@ -227,10 +227,24 @@ impl Owner {
 
     /// Ends the process at the end of this turn at the latest. The first reason stays.
     pub(crate) fn doom(self, reason: ExitReason) {
-        if !self.bits().doomed() {
-            self.set_bits(|bits| bits.with_doomed(true));
+        if self.bits().doomed() {
+            return;
+        }
+        // As most children end, which need no box for it.
+        let shut_down = matches!(reason, ExitReason::Shutdown);
+        self.set_bits(|bits| bits.with_doomed(true).with_shut_down(shut_down));
+        if !shut_down {
             self.with_extra(|extra| extra.reason = Some(reason));
         }
+    }
+
+    /// The reason of the exit signal that has ended the process.
+    pub(crate) fn take_doom(self) -> ExitReason {
+        if self.bits().shut_down() {
+            return ExitReason::Shutdown;
+        }
+        let reason = self.with_extra_if_any(|extra| extra.reason.take()).flatten();
+        reason.expect("a doomed process has its reason in the extra box")
     }
 
     /// A monitor of this process fires, unless it was taken back.

@@ -173,8 +173,10 @@ bits! {
     yielded, with_yielded = 2;
     /// The next turn polls, whatever woke it.
     poll_due, with_poll_due = 3;
-    /// An exit signal has ended the process; the reason is in the extra box.
+    /// An exit signal has ended the process.
     doomed, with_doomed = 4;
+    /// … with `Shutdown`; the reason is in the extra box otherwise.
+    shut_down, with_shut_down = 17;
     /// The future is gone or going: what is left is taking the process apart.
     exiting, with_exiting = 5;
     /// Receives wait with wakers of their own.
