@@ -83,10 +83,12 @@ pub mod __private {
     pub use crate::nearby::Nearby;
     pub use crate::observe::{Heard, Traced, Tracing, trace};
     pub use crate::pid::PidCell;
+    pub use crate::process::extra::SmallMap;
     pub use crate::process::keepers::{Keeper, Kept, Removed, may_keep, next_kept_by, slot_of};
     pub use crate::process::send::{sending_to_many, will_send};
     pub use crate::process::{
-        Answer, Answers, answering, catch_exit, catch_failure, dropped_callers, flush_message,
+        Answer, Answers, Promise, answering, catch_exit, catch_failure, dropped_callers, flush_message,
+        promise,
     };
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;

@@ -30,26 +30,23 @@
 //! `proc_lib`. Its crash reports, ancestors and labels belong to every process here, so there is no other `spawn`.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 
-use ibeam_runtime::process::{self, Spawn, receive_with};
-use ibeam_runtime::{
-    CallError, CallFrom, Destination, ExitReason, Message, Pid, Reference, Termination, Timeout,
-};
+use ibeam_runtime::__private::{Promise, promise};
+use ibeam_runtime::process::{self, Spawn};
+use ibeam_runtime::{CallError, Destination, ExitReason, Message, Pid, Reference, Termination, Timeout};
 
-use crate::gen_server::{StartError, Watch, gone, stop_call, take_stop};
+use crate::gen_server::{StartError, Watch, Word, gone, stop_call, take_stop};
 
 /// How the new process tells its starter what became of it. Dropped without a word, the start fails when the process ends.
 #[must_use = "the starter waits for it"]
-pub struct Starter<T: 'static>(CallFrom<Told<T>>);
+pub struct Starter<T: 'static>(Promise<Told<T>>);
 
 enum Told<T> {
     Ack(T),
     Fail(ExitReason),
 }
-
-struct Begin;
 
 impl<T: Send + 'static> Starter<T> {
     /// The process is ready: the start succeeds with `value`.
@@ -57,7 +54,7 @@ impl<T: Send + 'static> Starter<T> {
     /// # Erlang/OTP
     /// `proc_lib:init_ack/1`.
     pub fn init_ack(self, value: T) {
-        self.0.reply(Told::Ack(value));
+        self.0.keep(Told::Ack(value));
     }
 
     /// The start fails with `error`, and the process exits with `reason`. The starter goes on when the process is gone.
@@ -68,7 +65,7 @@ impl<T: Send + 'static> Starter<T> {
     /// # Erlang/OTP
     /// `proc_lib:init_fail/2`.
     pub fn init_fail(self, error: ExitReason, reason: ExitReason) -> ! {
-        self.0.reply(Told::Fail(error));
+        self.0.keep(Told::Fail(error));
         process::exit(reason)
     }
 }
@@ -168,11 +165,8 @@ where
     async fn start(self, monitored: bool) -> Result<(Pid, T, Option<Reference>), StartError> {
         let Self { run, spawn, link, timeout, .. } = self;
         let spawn = if link { spawn.link() } else { spawn };
-        let body = async move {
-            let starter =
-                receive_with(|message| message.call::<Begin, Told<T>>().map(|(Begin, from)| from)).await;
-            run(Starter(starter)).await.into_exit_reason()
-        };
+        let (starter, told) = promise();
+        let body = async move { run(Starter(starter)).await.into_exit_reason() };
         let spawned = if monitored {
             spawn.try_spawn_monitor(body).map(|(pid, monitor)| (pid, Some(monitor.reference())))
         } else {
@@ -180,16 +174,13 @@ where
         };
         let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
         let mut monitor = Watch(monitor);
-        let told = process::Call::<Begin, Told<T>>::new(pid, Begin).timeout(timeout).await;
+        let mut told = Word::new(told, timeout);
+        let told = poll_fn(|cx| told.poll(pid, cx)).await;
         let monitor = monitor.keep();
         let error = match told {
             Ok(Told::Ack(value)) => return Ok((pid, value, monitor)),
             Ok(Told::Fail(reason)) => StartError::Init { reason },
-            Err(CallError::Timeout { after, .. }) => {
-                process::kill(pid);
-                StartError::Timeout { after }
-            }
-            Err(error) => StartError::Init { reason: error.into_exit_reason() },
+            Err(error) => error,
         };
         gone(pid, monitor, link, &error).await;
         Err(error)

@@ -1,4 +1,4 @@
-//! A process that is there for one answer: the value of its future. For tasks.
+//! What a process owes to who starts it: the value of its future, for tasks, or a word about its start, for behaviours.
 //!
 //! The answer does not go through the mailbox. It is a [call](crate::raw::call) that begins with the process: whoever
 //! starts the process has the waiting side, the process the other, and if the process ends without an answer its exit reason
@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::exit_reason::ExitReason;
 use crate::process::exit;
-use crate::raw::answering::Answering;
-use crate::raw::call::{self, Outcome, Waiting};
+use crate::raw::answering::{Answering, Owed};
+use crate::raw::call::{self, Outcome, Replier, Waiting};
 use crate::raw::gather::Gatherer;
 use crate::raw::pcb::Owner;
 
@@ -28,6 +28,32 @@ where
 {
     let (replier, waiting) = call::open(waker.unwrap_or_else(own_waker));
     (Answering::new(future, replier), Answer { waiting: Some(waiting) })
+}
+
+/// An answer that a process gives while it goes on, and the side that waits for it, as in [`answering`]: the promise is moved into the
+/// process' future. Made where the process is started.
+#[must_use]
+pub fn promise<T: Send + 'static>() -> (Promise<T>, Answer<T>) {
+    let (replier, waiting) = call::open(own_waker());
+    (Promise(Owed::new(replier)), Answer { waiting: Some(waiting) })
+}
+
+/// The right to give an answer, once. Dropped without it, the end of the process that drops it stands in the answer's place; and if
+/// that process goes on, the answer is that there will be none.
+pub struct Promise<T: 'static>(Owed<T, Replier<T>>);
+
+impl<T> Promise<T> {
+    /// Gives the answer. Nobody may wait for it any more; then it is dropped.
+    #[inline]
+    pub fn keep(mut self, answer: T) {
+        self.0.pay(answer);
+    }
+}
+
+impl<T> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise").finish_non_exhaustive()
+    }
 }
 
 fn own_waker() -> Waker {

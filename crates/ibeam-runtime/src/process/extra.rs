@@ -26,7 +26,7 @@ use crate::reference::Reference;
 #[derive(Default)]
 pub(crate) struct Extra {
     pub(crate) links: SmallMap<Pid, Link>,
-    /// Why an exit signal has ended the process, or the reason it is being taken apart with.
+    /// Why an exit signal has ended the process, if not as most do, or the reason it is being taken apart with.
     pub(crate) reason: Option<ExitReason>,
     rare: Option<Box<Rare>>,
 }
@@ -95,9 +95,12 @@ impl Rare {
 /// A map that is a short list as long as it is small, which it nearly always is, and needs no memory of its own for a single
 /// entry. Iterates in a fixed order: that of insertion, until something is removed.
 #[derive(Debug)]
-pub(crate) enum SmallMap<K, V> {
+pub enum SmallMap<K, V> {
+    /// A single entry.
     One(K, V),
+    /// A list.
     Few(Vec<(K, V)>),
+    /// A table.
     Many(Box<IndexMap<K, V, Nearby>>),
 }
 
@@ -129,7 +132,8 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
         }
     }
 
-    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+    /// The value of this key.
+    pub fn get(&self, key: &K) -> Option<&V> {
         match self {
             Self::One(k, v) => (k == key).then_some(v),
             Self::Few(list) => list.iter().find(|(k, _)| k == key).map(|(_, v)| v),
@@ -137,7 +141,8 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
         }
     }
 
-    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    /// The former value of this key comes back.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         if let Some(old) = self.get_mut(&key) {
             return Some(std::mem::replace(old, value));
         }
@@ -185,7 +190,8 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
         }
     }
 
-    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+    /// The value of this key, which goes.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
         match self {
             Self::One(k, _) if k != key => None,
             Self::One(..) => match std::mem::take(self) {

@@ -9,7 +9,7 @@
 //! | what do the signals between processes do? | `signal.rs`, `links.rs`, `monitors.rs` |
 //! | how does a process end? | `exit.rs`, `death.rs` |
 //! | how does a destructor wait for others? | `hold.rs` |
-//! | calls; a process that is there for one answer | `call.rs`, `answer.rs` |
+//! | calls; what a process owes to who starts it | `call.rs`, `answer.rs` |
 //! | names, names of others' registries | `names.rs`, `via.rs` |
 //! | tables that keep something for processes | `keepers.rs` |
 //! | local values, inspection | `dictionary.rs`, `info.rs` |
@@ -46,7 +46,7 @@ mod via;
 use std::fmt;
 
 #[doc(hidden)]
-pub use answer::{Answer, Answers, answering};
+pub use answer::{Answer, Answers, Promise, answering, promise};
 pub use call::{Call, CallError, CallFrom};
 pub use dictionary::{Key, get, get_or, keys, put, take};
 pub use exit::exit;

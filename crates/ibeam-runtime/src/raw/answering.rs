@@ -48,7 +48,21 @@ pub(crate) struct Answering<F: Future, D: Debt<F::Output>> {
 }
 
 /// Dropped before the answer is given, it leaves the process' exit reason in its place.
-struct Owed<T, D: Debt<T>>(Option<D>, PhantomData<fn(T)>);
+pub(crate) struct Owed<T, D: Debt<T>>(Option<D>, PhantomData<fn(T)>);
+
+impl<T, D: Debt<T>> Owed<T, D> {
+    pub(crate) fn new(debt: D) -> Self {
+        Self(Some(debt), PhantomData)
+    }
+
+    /// Gives the answer, if it was not given.
+    #[inline]
+    pub(crate) fn pay(&mut self, value: T) {
+        if let Some(debt) = self.0.take() {
+            debt.pay(Outcome::Replied(value));
+        }
+    }
+}
 
 impl<T, D: Debt<T>> Drop for Owed<T, D> {
     #[inline]
@@ -65,7 +79,7 @@ impl<T, D: Debt<T>> Drop for Owed<T, D> {
 
 impl<F: Future, D: Debt<F::Output>> Answering<F, D> {
     pub(crate) fn new(future: F, debt: D) -> Self {
-        Self { future, owed: Owed(Some(debt), PhantomData) }
+        Self { future, owed: Owed::new(debt) }
     }
 }
 
@@ -75,15 +89,13 @@ impl<F: Future, D: Debt<F::Output>> Future for Answering<F, D> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         // SAFETY: `future` is pinned whenever the whole is: nothing moves it out, and the whole has no `Drop` and no `Unpin` of
-        // its own. `owed` is not pinned, and is moved out of by value only.
+        // its own. `owed` is not pinned.
         let (future, owed) = unsafe {
             let this = self.get_unchecked_mut();
             (Pin::new_unchecked(&mut this.future), &mut this.owed)
         };
         let value = ready!(future.poll(cx));
-        if let Some(debt) = owed.0.take() {
-            debt.pay(Outcome::Replied(value));
-        }
+        owed.pay(value);
         Poll::Ready(ExitReason::Normal)
     }
 }

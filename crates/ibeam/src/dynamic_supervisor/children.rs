@@ -140,7 +140,18 @@ impl<K> Children<K> {
     }
 
     pub(super) fn remove(&mut self, pid: Pid) -> Option<Child<K>> {
-        let child = self.table.swap_remove(&pid)?;
+        let (index, _, _) = self.table.get_full(&pid)?;
+        self.remove_at(index)
+    }
+
+    /// Removes the child if it was to stop.
+    pub(super) fn remove_if_stopping(&mut self, pid: Pid) -> Option<Child<K>> {
+        let (index, _, child) = self.table.get_full(&pid)?;
+        if child.state == State::Stopping { self.remove_at(index) } else { None }
+    }
+
+    fn remove_at(&mut self, index: usize) -> Option<Child<K>> {
+        let (_, child) = self.table.swap_remove_index(index)?;
         self.count(&child, 1_usize.wrapping_neg());
         if let Some(room) = room_to_keep(self.table.capacity(), self.table.len()) {
             self.table.shrink_to(room);
@@ -166,6 +177,22 @@ impl<K> Children<K> {
     pub(super) fn set_state(&mut self, pid: Pid, state: State) {
         let Some(child) = self.table.get_mut(&pid) else { return };
         let former = std::mem::replace(&mut child.state, state);
+        self.recount(former, state);
+    }
+
+    /// A child that runs is to stop. The state it was in, and how it is stopped; `None`: there is no such child.
+    pub(super) fn stop(&mut self, pid: Pid) -> Option<(State, Shutdown)> {
+        let child = self.table.get_mut(&pid)?;
+        let former = child.state;
+        let shutdown = child.shutdown();
+        if former == State::Running {
+            child.state = State::Stopping;
+            self.recount(former, State::Stopping);
+        }
+        Some((former, shutdown))
+    }
+
+    fn recount(&mut self, former: State, state: State) {
         for (state, count) in [(former, 1_usize.wrapping_neg()), (state, 1)] {
             match state {
                 State::Running => {}

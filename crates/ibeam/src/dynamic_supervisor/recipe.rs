@@ -10,7 +10,8 @@ use ibeam_runtime::ExitReason;
 use super::children::Terms;
 use super::{DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
 use crate::gen_server::{GenServer, ServerRef, StartError};
-use crate::supervisor::child_spec::{Settings, StartChild, StartFuture};
+use crate::supervisor::child_spec::{Settings, StartChild};
+use crate::supervisor::child_start::StartFuture;
 use crate::supervisor::{ChildSpec, IntoChildSpec, ServerChild, StartedChild};
 
 /// Children of any kind: each is started with a child specification of its own. The default.

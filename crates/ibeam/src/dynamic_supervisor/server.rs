@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ibeam_runtime::__private::Nearby;
+use ibeam_runtime::__private::{Nearby, SmallMap};
 use ibeam_runtime::process::{self, receive_with};
 use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Instant, Message, Pid, Target};
 
@@ -49,7 +49,7 @@ pub(super) struct Supervising<R: Recipe> {
     /// When the next [`LookAfter`] comes.
     armed: Option<Instant>,
     /// Who has asked for the end of a child that stops.
-    callers: HashMap<Pid, CallFrom<TerminateReply>, Nearby>,
+    callers: SmallMap<Pid, CallFrom<TerminateReply>>,
     /// Who has asked for it after them: hardly ever anybody.
     late_callers: Vec<(Pid, CallFrom<TerminateReply>)>,
     /// Children with a back-off that were restarted, under their pids.
@@ -112,7 +112,7 @@ impl<R: Recipe> GenServer for Supervising<R> {
             children: Children::new(),
             deadlines: Deadlines::default(),
             armed: None,
-            callers: HashMap::default(),
+            callers: SmallMap::default(),
             late_callers: Vec::new(),
             failing: HashMap::default(),
         })
@@ -258,15 +258,14 @@ impl<R: Recipe> Supervising<R> {
 
     /// A child has ended, or somebody else who is linked to the supervisor.
     async fn exited(&mut self, pid: Pid, reason: &ExitReason) -> Next {
+        if let Some(child) = self.children.remove_if_stopping(pid) {
+            self.stopped(pid, &child, reason);
+            return Next::go_on();
+        }
         let Some(child) = self.children.get(pid) else { return Next::go_on() };
-        match child.state() {
-            State::Stopping => {
-                self.stopped(pid, reason);
-                return Next::go_on();
-            }
+        if child.state() == State::Restarting {
             // An exit signal in the name of a process that is dead already.
-            State::Restarting => return Next::go_on(),
-            State::Running => {}
+            return Next::go_on();
         }
         if is_reported(child.restart(), reason) {
             self.report(ErrorContext::ChildTerminated, child, pid, reason);
@@ -370,15 +369,19 @@ impl<R: Recipe> Supervising<R> {
 
     fn forget(&mut self, pid: Pid) {
         self.children.remove(pid);
+        self.forget_failures(pid);
+    }
+
+    fn forget_failures(&mut self, pid: Pid) {
         if !self.failing.is_empty() {
             self.failing.remove(&pid);
         }
     }
 
     fn terminate_child(&mut self, pid: Pid, from: CallFrom<TerminateReply>) {
-        match self.children.get(pid).map(|child| (child.state(), child.shutdown())) {
+        match self.children.stop(pid) {
             None => drop(from.reply(Err(DynamicChildError::NotFound { pid }))),
-            Some((State::Stopping, _)) if self.callers.contains_key(&pid) => {
+            Some((State::Stopping, _)) if self.callers.get(&pid).is_some() => {
                 self.late_callers.push((pid, from));
             }
             Some((State::Stopping, _)) => drop(self.callers.insert(pid, from)),
@@ -394,9 +397,8 @@ impl<R: Recipe> Supervising<R> {
         }
     }
 
-    /// Sends the child what it is to end by, and notes when to look after it.
+    /// Sends a child that is to stop what it is to end by, and notes when to look after it.
     fn ask(&mut self, pid: Pid, shutdown: Shutdown, now: Instant) {
-        self.children.set_state(pid, State::Stopping);
         match shutdown {
             Shutdown::BrutalKill => process::kill(pid),
             Shutdown::Timeout(_) | Shutdown::Infinity => process::exit_signal(pid, ExitReason::Shutdown),
@@ -450,18 +452,17 @@ impl<R: Recipe> Supervising<R> {
 
     /// A monitored child has ended.
     fn down(&mut self, pid: Pid, reason: &ExitReason) {
-        if self.children.get(pid).is_some_and(|child| child.state() == State::Stopping) {
-            self.stopped(pid, reason);
+        if let Some(child) = self.children.remove_if_stopping(pid) {
+            self.stopped(pid, &child, reason);
         }
     }
 
-    /// A child that was to stop has done so.
-    fn stopped(&mut self, pid: Pid, reason: &ExitReason) {
-        let Some(child) = self.children.get(pid) else { return };
+    /// A child that was to stop has done so, and is no child any more.
+    fn stopped(&mut self, pid: Pid, child: &Child<R::Kept>, reason: &ExitReason) {
         if !ended_as_asked(child.restart(), child.shutdown(), reason) {
             self.report(ErrorContext::ShutdownError, child, pid, reason);
         }
-        self.forget(pid);
+        self.forget_failures(pid);
         if let Some(from) = self.callers.remove(&pid) {
             from.reply(Ok(()));
         }
@@ -496,7 +497,10 @@ impl<R: Recipe> Supervising<R> {
             for _ in 0..BATCH.min(index) {
                 index -= 1;
                 match self.children.at(index).map(|(pid, child)| (pid, child.state(), child.shutdown())) {
-                    Some((pid, State::Running, shutdown)) => self.ask(pid, shutdown, now),
+                    Some((pid, State::Running, shutdown)) => {
+                        self.children.stop(pid);
+                        self.ask(pid, shutdown, now);
+                    }
                     Some((pid, State::Restarting, _)) => self.forget(pid),
                     Some((_, State::Stopping, _)) | None => {}
                 }
@@ -515,7 +519,11 @@ impl<R: Recipe> Supervising<R> {
                 });
                 match next.await {
                     // Who has not been asked yet has ended by itself, and that is how it stays.
-                    Some(Heard::Exit(Exit { pid, reason })) => self.stopped(pid, &reason),
+                    Some(Heard::Exit(Exit { pid, reason })) => {
+                        if let Some(child) = self.children.remove(pid) {
+                            self.stopped(pid, &child, &reason);
+                        }
+                    }
                     Some(Heard::Down(Down { target: Target::Pid(pid), reason, .. })) => {
                         self.down(pid, &reason)
                     }

@@ -137,7 +137,7 @@ pub use outcome::{Continue, Init, Next, OrExit, Reply};
 pub use requests::{Collected, RequestId, RequestIds, Response, send_request};
 pub use server_ref::{Call, ServerRef};
 pub use start::{Start, StartError};
-pub(crate) use start::{Watch, gone};
+pub(crate) use start::{Starting, Watch, Word, gone};
 pub use status::ServerStatus;
 
 use crate::supervisor::ServerChild;

@@ -8,10 +8,10 @@ use std::time::Duration;
 use ibeam_runtime::process::{self, Key, receive_with, recv};
 use ibeam_runtime::{Exit, ExitReason, Instant, Message, Via};
 
-use ibeam_runtime::__private::{Described, catch_exit};
+use ibeam_runtime::__private::{Described, Promise, catch_exit};
 
 use super::outcome::{First, InitKind};
-use super::start::{Begin, Begun};
+use super::start::Begun;
 use super::{GenServer, Init, Next, status};
 
 /// What a server is started with, besides its arguments.
@@ -22,19 +22,25 @@ pub(super) struct Setup {
     pub(super) hibernate_after: Option<Duration>,
 }
 
+/// The word to the starter.
+type Starter = Promise<Begun>;
+
 /// After which time without a message the server hibernates.
 const HIBERNATE_AFTER: Key<Duration> = Key::new("$hibernate_after");
 
-/// The body of a server's process. Its first message is the call of whoever starts it; that call ends with `init`, or, if
-/// the process ends before, with the process' reason.
+/// The body of a server's process. Its starter is told how `init` went, or, if the process ends before, the process' reason.
 ///
 /// A million servers may wait in here: what is needed only at the beginning, at the end or now and then is [apart], and nothing
 /// but the state outlives a wait, so that the future has the size of the state and of the largest handler, and little more.
 /// `tests/gen_server_size.rs` has the limit.
-pub(super) fn run<S: GenServer>(args: S::Args, setup: Setup) -> impl Future<Output = ExitReason> + Send {
+pub(super) fn run<S: GenServer>(
+    args: S::Args,
+    setup: Setup,
+    starter: Starter,
+) -> impl Future<Output = ExitReason> + Send {
     let waits = Waits { linked: setup.linked, hibernates: setup.hibernate_after.is_some() };
     // Apart only below: what the future captures it keeps, and this is one word.
-    let begin = Box::pin(begin::<S>(args, setup));
+    let begin = Box::pin(begin::<S>(args, setup, starter));
     async move {
         let (mut server, mut state) = match apart(begin).await {
             Ok(begun) => begun,
@@ -179,12 +185,15 @@ async fn hibernate_until(at: Instant) -> Option<Message> {
 }
 
 /// The server's own state, and the loop's.
-async fn begin<S: GenServer>(args: S::Args, setup: Setup) -> Result<(S, State), ExitReason> {
-    let starter = receive_with(|message| message.call::<Begin, Begun>().map(|(Begin, from)| from)).await;
+async fn begin<S: GenServer>(
+    args: S::Args,
+    setup: Setup,
+    starter: Starter,
+) -> Result<(S, State), ExitReason> {
     if let Some(via) = &setup.via
         && let Err(taken) = via.register(process::self_pid()).await
     {
-        starter.reply(Begun::Taken(taken.pid));
+        starter.keep(Begun::Taken(taken.pid));
         return Err(ExitReason::Normal);
     }
     if let Some(idle) = setup.hibernate_after {
@@ -192,7 +201,7 @@ async fn begin<S: GenServer>(args: S::Args, setup: Setup) -> Result<(S, State), 
     }
     let (begun, reason) = match catch_exit(S::init(args)).await {
         Ok(Init(InitKind::Ok(server, next))) => {
-            starter.reply(Begun::Running);
+            starter.keep(Begun::Running);
             return Ok((server, State { next, last: None }));
         }
         Ok(Init(InitKind::Ignore)) => (Some(Begun::Ignored), ExitReason::Normal),
@@ -208,7 +217,7 @@ async fn begin<S: GenServer>(args: S::Args, setup: Setup) -> Result<(S, State), 
         let _ = process::unregister(name);
     }
     if let Some(begun) = begun {
-        starter.reply(begun);
+        starter.keep(begun);
     }
     Err(reason)
 }

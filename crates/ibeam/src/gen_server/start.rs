@@ -1,20 +1,21 @@
 //! Starting a server.
 
 use std::fmt;
-use std::future::{Future, IntoFuture, ready};
+use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ibeam_runtime::process::{self, Call, Spawn, receive_with};
+use ibeam_runtime::__private::{Alarm, Answer, promise};
+use ibeam_runtime::process::{self, Spawn, receive_with};
 use ibeam_runtime::{
     CallError, Down, Exit, ExitReason, NameError, Overflow, Pid, Priority, Reference, SpawnError, Timeout,
 };
 
 use super::run::{Setup, run};
 use super::{GenServer, ServerName, ServerRef};
-use crate::supervisor::StartedChild;
-use crate::supervisor::child_spec::StartFuture;
+use crate::supervisor::child_start::StartFuture;
 
 /// A server that is to be started: options, then `.await`.
 ///
@@ -42,9 +43,6 @@ pub struct Start<S: GenServer, H = ServerRef<S>> {
     _handle: PhantomData<fn() -> H>,
 }
 
-/// The call that a server's process begins with.
-pub(super) struct Begin;
-
 /// How `init` went well.
 pub(super) enum Begun {
     Running,
@@ -66,12 +64,11 @@ impl<S: GenServer> Start<S> {
         }
     }
 
-    /// As a supervisor starts it. The process begins here and now, for this is called where the start is awaited; so what is boxed
-    /// is the waiting alone.
+    /// As a supervisor starts it. The process begins here and now, for this is called where the start is awaited.
     pub(crate) fn start_child(self) -> StartFuture {
         match self.spawn(false) {
-            Ok(starting) => Box::pin(async { Ok(StartedChild::running(starting.started().await?.0)) }),
-            Err(error) => Box::pin(ready(Err(error))),
+            Ok(starting) => StartFuture::Server(starting),
+            Err(error) => StartFuture::over(Err(error)),
         }
     }
 }
@@ -147,7 +144,7 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
     }
 
     async fn start(self, monitored: bool) -> Result<(ServerRef<S>, Option<Reference>), StartError> {
-        let (pid, monitor) = self.spawn(monitored)?.started().await?;
+        let (pid, monitor) = self.spawn(monitored)?.await?;
         Ok((ServerRef::of(pid), monitor))
     }
 
@@ -166,52 +163,111 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
             Some(ServerName::Via(name)) => via = Some(name.clone()),
             None => {}
         }
-        let server = run::<S>(args, Setup { linked: link, via, hibernate_after });
+        let (starter, begun) = promise();
+        let server = run::<S>(args, Setup { linked: link, via, hibernate_after }, starter);
         let spawned = if monitored {
             spawn.try_spawn_monitor(server).map(|(pid, monitor)| (pid, Some(monitor.reference())))
         } else {
             spawn.try_spawn(server).map(|pid| (pid, None))
         };
         let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
-        let begun = Call::new(pid, Begin).timeout(timeout);
-        Ok(Starting { pid, monitor: Watch(monitor), begun, name, link })
+        Ok(Starting {
+            pid,
+            monitor: Watch(monitor),
+            begun: Word::new(begun, timeout),
+            name,
+            link,
+            failed: None,
+        })
     }
 }
 
-/// A server whose process is there, and whose `init` has not returned yet. Needs to know nothing of the server's type, and is small:
-/// a supervisor has one for each child that it starts.
-struct Starting {
+/// A server whose process is there, and whose `init` has not returned yet: waits until it has begun. Needs to know nothing of the
+/// server's type, and is small.
+pub struct Starting {
     pid: Pid,
     monitor: Watch,
-    begun: Call<Begin, Begun>,
+    begun: Word<Begun>,
     name: Option<ServerName>,
     link: bool,
+    /// It has failed, and its process is still to end: rare, and must not make each start larger.
+    failed: Option<Pin<Box<dyn Future<Output = StartError> + Send>>>,
+}
+
+impl Future for Starting {
+    type Output = Result<(Pid, Option<Reference>), StartError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.failed.is_none() {
+            let begun = ready!(this.begun.poll(this.pid, cx));
+            if let Ok(Begun::Running) = begun {
+                return Poll::Ready(Ok((this.pid, this.monitor.keep())));
+            }
+            this.fail(begun);
+        }
+        match &mut this.failed {
+            Some(failed) => failed.as_mut().poll(cx).map(Err),
+            None => Poll::Pending,
+        }
+    }
 }
 
 impl Starting {
-    /// Waits until it has begun.
-    async fn started(mut self) -> Result<(Pid, Option<Reference>), StartError> {
-        let Self { pid, link, .. } = self;
-        let begun = (&mut self.begun).await;
-        let monitor = self.monitor.keep();
+    #[cold]
+    fn fail(&mut self, begun: Result<Begun, StartError>) {
         let error = match begun {
-            Ok(Begun::Running) => return Ok((pid, monitor)),
+            Ok(Begun::Running) => return,
             Ok(Begun::Ignored) => StartError::Ignored,
             Ok(Begun::Failed(reason)) => StartError::Init { reason },
             Ok(Begun::Taken(pid)) => match self.name.take() {
                 Some(name) => StartError::AlreadyStarted { name, pid },
                 None => unreachable!("only a name can be taken"),
             },
-            Err(CallError::Timeout { after, .. }) => {
-                process::kill(pid);
-                StartError::Timeout { after }
-            }
-            Err(error) => StartError::Init { reason: error.into_exit_reason() },
+            Err(error) => error,
         };
-        // Boxed: it is rare, and must not make each start larger.
-        Box::pin(gone(pid, monitor, link, &error)).await;
-        Err(error)
+        let (pid, monitor, link) = (self.pid, self.monitor.keep(), self.link);
+        self.failed = Some(Box::pin(async move {
+            gone(pid, monitor, link, &error).await;
+            error
+        }));
     }
+}
+
+/// What a process that is being started says of it. Dropped, nobody waits for that any more.
+pub(crate) struct Word<T> {
+    answer: Answer<T>,
+    patience: Alarm,
+}
+
+impl<T> Word<T> {
+    /// `timeout` begins with the first poll.
+    pub(crate) fn new(answer: Answer<T>, timeout: Timeout) -> Self {
+        Self { answer, patience: Alarm::new(timeout) }
+    }
+
+    /// What the process with this pid says. If it takes too long it is killed; if it ends before, that is why there is nothing.
+    #[inline]
+    pub(crate) fn poll(&mut self, pid: Pid, cx: &mut Context<'_>) -> Poll<Result<T, StartError>> {
+        match self.answer.poll(cx.waker()) {
+            Poll::Ready(Ok(word)) => Poll::Ready(Ok(word)),
+            Poll::Ready(Err(reason)) => Poll::Ready(Err(no_word(pid, reason))),
+            Poll::Pending => self.patience.poll(cx).map(|()| Err(too_late(pid, &self.patience))),
+        }
+    }
+}
+
+#[cold]
+fn no_word(pid: Pid, reason: Option<ExitReason>) -> StartError {
+    let no_reply = || ExitReason::error(CallError::NoReply { pid });
+    StartError::Init { reason: reason.unwrap_or_else(no_reply) }
+}
+
+#[cold]
+fn too_late(pid: Pid, patience: &Alarm) -> StartError {
+    process::kill(pid);
+    StartError::Timeout { after: patience.after().unwrap_or_default() }
 }
 
 /// The monitor of a process that is being started, or ended. Who gives that up knows nothing of the monitor, so it goes too.

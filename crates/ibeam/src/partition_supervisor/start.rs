@@ -14,7 +14,7 @@ use super::partition_ref::PartitionSupervisorRef;
 use super::routing::{Open, Table};
 use crate::dynamic_supervisor::{DynamicSupervisor, DynamicSupervisorRef, Recipe, id_of};
 use crate::gen_server::{GenServer, ServerName, ServerRef, StartError};
-use crate::supervisor::child_spec::StartFuture;
+use crate::supervisor::child_start::StartFuture;
 use crate::supervisor::{
     Backoff, ChildSpec, IntoChildSpec, ServerChild, StartSupervisor, Strategy, Supervise, Supervisor,
     SupervisorInit,
@@ -270,9 +270,9 @@ impl Supervise for Partitioned {
 /// The child of a partition, whose starts put its process into the table.
 fn entered(mut child: ChildSpec, partition: usize, table: &Arc<Table>) -> ChildSpec {
     let (start, table) = (Arc::clone(&child.start), Arc::clone(table));
-    child.start = Arc::new(move || -> StartFuture {
+    child.start = Arc::new(move || {
         let (start, table) = (start.start(), Arc::clone(&table));
-        Box::pin(async move {
+        StartFuture::boxed(async move {
             let started = start.await;
             table.set(partition, started.as_ref().ok().and_then(|started| started.pid));
             started

@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use ibeam_runtime::{Pid, Value};
 
 use super::backoff::Backoff;
 use super::child_check::SpecError;
+use super::child_start::StartFuture;
 use crate::gen_server::{GenServer, ServerName, Start, StartError};
 
 /// Names a child within its supervisor. Cheap to clone.
@@ -225,8 +225,6 @@ impl StartedChild {
     }
 }
 
-pub(crate) type StartFuture = Pin<Box<dyn Future<Output = Result<StartedChild, StartError>> + Send>>;
-
 /// Starts a child, again and again.
 pub trait StartChild: Send + Sync {
     /// Called in the supervisor's process.
@@ -355,7 +353,7 @@ impl ChildSpec {
     {
         Self::boxed(id.into(), move || {
             let start = start();
-            Box::pin(async move { start.await.map(StartedChild::running) })
+            StartFuture::boxed(async move { start.await.map(StartedChild::running) })
         })
     }
 
@@ -371,7 +369,7 @@ impl ChildSpec {
     {
         Self::boxed(id.into(), move || {
             let start = start();
-            Box::pin(async move {
+            StartFuture::boxed(async move {
                 start.await.map(|(pid, info)| StartedChild { pid: Some(pid), info: Some(info) })
             })
         })

@@ -1,16 +1,56 @@
 //! Starting a child, in the supervisor's process.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use ibeam_runtime::__private::catch_failure;
 use ibeam_runtime::{ExitReason, Pid};
 
-use super::child_spec::{StartChild, StartFuture, StartedChild};
+use super::child_spec::{StartChild, StartedChild};
 use super::supervisor_ref::FailedToStartChild;
-use crate::gen_server::StartError;
+use crate::gen_server::{StartError, Starting};
+
+type Started = Result<StartedChild, StartError>;
+
+/// A start that is under way. What most children are is waited for without a box.
+pub enum StartFuture {
+    /// It is over; taken when that was said.
+    Over(Option<Started>),
+    /// A server, whose process is there.
+    Server(Starting),
+    /// Whatever the program does.
+    Boxed(Pin<Box<dyn Future<Output = Started> + Send>>),
+}
+
+impl StartFuture {
+    pub(crate) fn boxed(start: impl Future<Output = Started> + Send + 'static) -> Self {
+        Self::Boxed(Box::pin(start))
+    }
+
+    pub(crate) fn over(started: Started) -> Self {
+        Self::Over(Some(started))
+    }
+}
+
+impl Future for StartFuture {
+    type Output = Started;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Started> {
+        match &mut *self {
+            Self::Server(starting) => {
+                Pin::new(starting).poll(cx).map_ok(|(pid, _)| StartedChild::running(pid))
+            }
+            Self::Boxed(start) => start.as_mut().poll(cx),
+            Self::Over(started) => started.take().map_or(Poll::Pending, Poll::Ready),
+        }
+    }
+}
 
 /// One start. What its start function does wrong, a panic included, is a start that failed.
-pub(crate) async fn start(start: &dyn StartChild) -> Result<StartedChild, StartError> {
+pub(crate) async fn start(start: &dyn StartChild) -> Started {
     // The function itself is called inside, because it may panic too.
     match catch_failure(async { start.start().await }).await {
         Ok(Err(StartError::Ignored)) => Ok(StartedChild::ignored()),
@@ -42,9 +82,8 @@ pub(crate) fn lingering(error: &StartError) -> Option<Pid> {
 
 /// The start of a child whose own one is not kept.
 pub(crate) fn forgotten() -> Arc<dyn StartChild> {
-    Arc::new(|| -> StartFuture {
-        Box::pin(async {
-            Err(StartError::Init { reason: ExitReason::other("the start of a temporary child is not kept") })
-        })
+    Arc::new(|| {
+        let reason = ExitReason::other("the start of a temporary child is not kept");
+        StartFuture::over(Err(StartError::Init { reason }))
     })
 }

@@ -1,12 +1,10 @@
 //! What a task supervisor starts its tasks from.
 
-use std::future::ready;
-
 use ibeam_runtime::{ExitReason, Pid, SpawnError};
 
 use crate::dynamic_supervisor::{Recipe, Terms, sealed};
 use crate::gen_server::StartError;
-use crate::supervisor::child_spec::StartFuture;
+use crate::supervisor::child_start::StartFuture;
 use crate::supervisor::{Kind, Restart, Shutdown, StartedChild};
 
 /// The tasks of a task supervisor. See [`DynamicSupervisorRef`](crate::DynamicSupervisorRef), which works with any recipe.
@@ -58,11 +56,11 @@ impl sealed::Recipe for Tasks {
     fn again(&self, kept: &Option<Again>) -> StartFuture {
         match kept {
             Some(run) => started(run()),
-            None => Box::pin(ready(Err(StartError::Init { reason: ExitReason::NoProc }))),
+            None => StartFuture::over(Err(StartError::Init { reason: ExitReason::NoProc })),
         }
     }
 }
 
 fn started(spawned: Result<Pid, SpawnError>) -> StartFuture {
-    Box::pin(ready(spawned.map(StartedChild::running).map_err(StartError::from_spawn)))
+    StartFuture::over(spawned.map(StartedChild::running).map_err(StartError::from_spawn))
 }
