@@ -87,8 +87,8 @@ pub mod __private {
     pub use crate::process::keepers::{Keeper, Kept, Removed, may_keep, next_kept_by, slot_of};
     pub use crate::process::send::{sending_to_many, will_send};
     pub use crate::process::{
-        Answer, Answers, Promise, answering, catch_exit, catch_failure, dropped_callers, flush_message,
-        promise,
+        Answer, Answers, Promise, answering, catch_exit, catch_failure, catch_failure_of, dropped_callers,
+        flush_message, promise,
     };
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
 use std::future::Future;
-use std::panic::{self, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 use std::task::Waker;
 
@@ -198,6 +198,14 @@ pub fn catch_exit<F: Future>(future: F) -> CatchExit<F> {
 /// that were dropped on the way end without a reply.
 pub fn catch_failure<F: Future>(future: F) -> CatchExit<F> {
     CatchExit::new(future, true)
+}
+
+/// As [`catch_failure`], for a function. What it shares with the caller must bear that it is left half-way.
+///
+/// # Errors
+/// The reason that the process would have ended with.
+pub fn catch_failure_of<T>(f: impl FnOnce() -> T) -> Result<T, ExitReason> {
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| caught(payload, true))
 }
 
 /// The reason that the process is bound to end with, unless it goes on, now that its unwinding has been caught. A signal's is

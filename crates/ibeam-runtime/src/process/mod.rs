@@ -52,7 +52,7 @@ pub use dictionary::{Key, get, get_or, keys, put, take};
 pub use exit::exit;
 pub(crate) use exit::{abandon, abandon_own, install_panic_hook, unwound_message as exit_message};
 #[doc(hidden)]
-pub use exit::{catch_exit, catch_failure, dropped_callers};
+pub use exit::{catch_exit, catch_failure, catch_failure_of, dropped_callers};
 #[doc(hidden)]
 pub use hold::{Whom, disown, hold_until};
 pub use info::{Activity, ProcessInfo, Status, info, label, list, parent, set_activity, set_label};

@@ -7,7 +7,8 @@ use ibeam_runtime::{CallError, Destination, ExitReason, Name, NameRegistry, Pid,
 
 use super::recipe::{AnyChild, DynamicChild, Recipe, Template};
 use super::server::{
-    CountChildren, StartChild, Supervising, TerminateChild, TerminateReply, WhichChild, WhichChildren,
+    CountChildren, StartChild, StartReply, Supervising, TerminateChild, TerminateReply, WhichChild,
+    WhichChildren,
 };
 use crate::gen_server::{ServerRef, StartError};
 use crate::supervisor::child_check::check;
@@ -204,7 +205,7 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     }
 
     pub(crate) async fn start(&self, args: R::Args) -> Result<StartedChild, DynamicStartError> {
-        let started = self.server.call(StartChild(args)).timeout(Timeout::Infinity).await;
+        let started = self.ask::<_, StartReply>(StartChild::<R>(args)).await;
         started.unwrap_or_else(|error| Err(DynamicStartError::Call(error)))
     }
 

@@ -4,9 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use ibeam_runtime::__private::catch_failure;
-use ibeam_runtime::ExitReason;
-
 use super::children::Terms;
 use super::{DynamicStartError, DynamicSupervisor, DynamicSupervisorRef};
 use crate::gen_server::{GenServer, ServerRef, StartError};
@@ -148,32 +145,4 @@ fn terms(settings: Settings) -> Terms {
         implemented_by: settings.module,
         backoff: settings.backoff,
     }
-}
-
-/// The first start. What the program's functions do wrong, a panic included, is a start that failed.
-pub(super) async fn begin<R: sealed::Recipe>(
-    recipe: &R,
-    args: R::Args,
-) -> Result<(StartedChild, R::Kept, Terms), StartError> {
-    let start = async {
-        let (kept, future, terms) = recipe.begin(args);
-        let started = match future.await {
-            Err(StartError::Ignored) => StartedChild::ignored(),
-            started => started?,
-        };
-        Ok((started, kept, terms))
-    };
-    flatten(catch_failure(start).await)
-}
-
-/// Another start, as [`begin`].
-pub(super) async fn again<R: sealed::Recipe>(recipe: &R, kept: &R::Kept) -> Result<StartedChild, StartError> {
-    match flatten(catch_failure(async { recipe.again(kept).await }).await) {
-        Err(StartError::Ignored) => Ok(StartedChild::ignored()),
-        started => started,
-    }
-}
-
-fn flatten<T>(caught: Result<Result<T, StartError>, ExitReason>) -> Result<T, StartError> {
-    caught.unwrap_or_else(|reason| Err(StartError::Init { reason }))
 }

@@ -15,19 +15,18 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ibeam_runtime::__private::{Nearby, SmallMap};
+use ibeam_runtime::__private::{Nearby, SmallMap, catch_failure_of};
 use ibeam_runtime::process::{self, receive_with};
 use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Instant, Message, Pid, Target};
 
-use super::children::{Child, Children, State, ended_as_asked};
+use super::children::{Child, Children, State, Terms, ended_as_asked};
 use super::deadlines::{Deadlines, What};
-use super::recipe::{again, begin};
 use super::start::Flags;
 use super::{DynamicChildError, DynamicChildInfo, DynamicStartError, Recipe};
-use crate::__private::{handle_call, take_call};
-use crate::gen_server::{GenServer, HandleCall, Init, Next, Reply, StartError, other};
+use crate::gen_server::{GenServer, Init, Next, StartError, other};
 use crate::supervisor::child_exit::{AfterExit, after_exit, is_reported};
 use crate::supervisor::child_report::{self as report, ErrorContext, Progress};
+use crate::supervisor::child_start::StartFuture;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::tree::{Below, ListChildren, TreeNode};
 use crate::supervisor::{Backoff, ChildCounts, Shutdown, StartedChild};
@@ -120,8 +119,17 @@ impl<R: Recipe> GenServer for Supervising<R> {
 
     // The handlers of a supervisor that starts a million children are not boxed one by one.
     async fn dispatch(&mut self, message: Message) -> Next {
-        let message = match take_call::<Self, StartChild<R>>(message) {
-            Ok((request, from)) => return handle_call(self, request, from).await,
+        let message = match message.take_call::<StartChild<R>, StartReply>() {
+            Ok((StartChild(args), from)) => {
+                match self.begin(args) {
+                    Ok((kept, start, terms)) => {
+                        let started = start.await;
+                        from.reply(self.started(started, kept, terms));
+                    }
+                    Err(error) => drop(from.reply(Err(error))),
+                }
+                return Next::go_on();
+            }
             Err(message) => message,
         };
         let message = match message.take_call::<TerminateChild, TerminateReply>() {
@@ -139,21 +147,6 @@ impl<R: Recipe> GenServer for Supervising<R> {
 
     async fn terminate(&mut self, _reason: &ExitReason) {
         self.stop_all().await;
-    }
-}
-
-impl<R: Recipe> HandleCall<StartChild<R>> for Supervising<R> {
-    type Reply = StartReply;
-
-    async fn handle_call(
-        &mut self,
-        StartChild(args): StartChild<R>,
-        _: CallFrom<StartReply>,
-    ) -> Reply<StartReply> {
-        if self.children.len() >= self.max_children {
-            return Reply::now(Err(DynamicStartError::MaxChildren { limit: self.max_children }));
-        }
-        Reply::now(self.start_child(args).await)
     }
 }
 
@@ -243,8 +236,25 @@ impl<R: Recipe> Supervising<R> {
         }
     }
 
-    async fn start_child(&mut self, args: R::Args) -> StartReply {
-        let (started, kept, mut terms) = begin(&self.recipe, args).await.map_err(DynamicStartError::Start)?;
+    /// Begins the first start of a child. Not part of what waits for it: what is handed from one `async` block to the next is copied
+    /// each time.
+    #[inline]
+    fn begin(&self, args: R::Args) -> Result<(R::Kept, StartFuture, Terms), DynamicStartError> {
+        if self.children.len() >= self.max_children {
+            return Err(DynamicStartError::MaxChildren { limit: self.max_children });
+        }
+        catch_failure_of(|| self.recipe.begin(args))
+            .map_err(|reason| DynamicStartError::Start(StartError::Init { reason }))
+    }
+
+    #[inline]
+    fn started(
+        &mut self,
+        started: Result<StartedChild, StartError>,
+        kept: R::Kept,
+        mut terms: Terms,
+    ) -> StartReply {
+        let started = started.map_err(DynamicStartError::Start)?;
         if let Some(pid) = started.pid {
             report::progress(Progress::Debug, self.module, &terms, pid);
             let backoff = terms.backoff.take();
@@ -330,7 +340,7 @@ impl<R: Recipe> Supervising<R> {
 
     async fn start_again(&mut self, former: Pid) -> Next {
         let Some(kept) = self.children.get(former).and_then(Child::kept) else { return Next::go_on() };
-        match again(&self.recipe, kept).await {
+        match StartFuture::begin(|| self.recipe.again(kept)).await {
             Ok(StartedChild { pid: Some(pid), .. }) => {
                 self.children.replace(former, pid);
                 if let Some(failing) = self.failing.remove(&former) {

@@ -67,7 +67,7 @@ impl<S: GenServer> Start<S> {
     /// As a supervisor starts it. The process begins here and now, for this is called where the start is awaited.
     pub(crate) fn start_child(self) -> StartFuture {
         match self.spawn(false) {
-            Ok(starting) => StartFuture::Server(starting),
+            Ok(starting) => StartFuture::of_server(starting),
             Err(error) => StartFuture::over(Err(error)),
         }
     }
@@ -184,7 +184,7 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
 
 /// A server whose process is there, and whose `init` has not returned yet: waits until it has begun. Needs to know nothing of the
 /// server's type, and is small.
-pub struct Starting {
+pub(crate) struct Starting {
     pid: Pid,
     monitor: Watch,
     begun: Word<Begun>,

@@ -3,34 +3,48 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use ibeam_runtime::__private::catch_failure;
+use ibeam_runtime::__private::{catch_failure, catch_failure_of};
 use ibeam_runtime::{ExitReason, Pid};
 
 use super::child_spec::{StartChild, StartedChild};
 use super::supervisor_ref::FailedToStartChild;
 use crate::gen_server::{StartError, Starting};
 
+/// What became of a start. That there is nothing to run is no failure here.
 type Started = Result<StartedChild, StartError>;
 
-/// A start that is under way. What most children are is waited for without a box.
-pub enum StartFuture {
+/// A start that is under way. What the program does wrong in it, a panic included, is a start that failed.
+///
+/// What most children are is waited for without a box.
+pub struct StartFuture(Stage);
+
+enum Stage {
     /// It is over; taken when that was said.
     Over(Option<Started>),
     /// A server, whose process is there.
     Server(Starting),
     /// Whatever the program does.
-    Boxed(Pin<Box<dyn Future<Output = Started> + Send>>),
+    Boxed(Pin<Box<dyn Future<Output = Result<Started, ExitReason>> + Send>>),
 }
 
 impl StartFuture {
-    pub(crate) fn boxed(start: impl Future<Output = Started> + Send + 'static) -> Self {
-        Self::Boxed(Box::pin(start))
+    pub(crate) fn over(started: Started) -> Self {
+        Self(Stage::Over(Some(started)))
     }
 
-    pub(crate) fn over(started: Started) -> Self {
-        Self::Over(Some(started))
+    pub(crate) fn of_server(starting: Starting) -> Self {
+        Self(Stage::Server(starting))
+    }
+
+    pub(crate) fn boxed(start: impl Future<Output = Started> + Send + 'static) -> Self {
+        Self(Stage::Boxed(Box::pin(catch_failure(start))))
+    }
+
+    /// The start function itself may panic too.
+    pub(crate) fn begin(start: impl FnOnce() -> Self) -> Self {
+        catch_failure_of(start).unwrap_or_else(|reason| Self::over(Err(StartError::Init { reason })))
     }
 }
 
@@ -39,23 +53,23 @@ impl Future for StartFuture {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Started> {
-        match &mut *self {
-            Self::Server(starting) => {
-                Pin::new(starting).poll(cx).map_ok(|(pid, _)| StartedChild::running(pid))
+        let started = match &mut self.0 {
+            Stage::Server(starting) => match ready!(Pin::new(starting).poll(cx)) {
+                Ok((pid, _)) => return Poll::Ready(Ok(StartedChild::running(pid))),
+                Err(error) => Err(error),
+            },
+            Stage::Boxed(start) => {
+                ready!(start.as_mut().poll(cx)).unwrap_or_else(|reason| Err(StartError::Init { reason }))
             }
-            Self::Boxed(start) => start.as_mut().poll(cx),
-            Self::Over(started) => started.take().map_or(Poll::Pending, Poll::Ready),
-        }
-    }
-}
-
-/// One start. What its start function does wrong, a panic included, is a start that failed.
-pub(crate) async fn start(start: &dyn StartChild) -> Started {
-    // The function itself is called inside, because it may panic too.
-    match catch_failure(async { start.start().await }).await {
-        Ok(Err(StartError::Ignored)) => Ok(StartedChild::ignored()),
-        Ok(started) => started,
-        Err(reason) => Err(StartError::Init { reason }),
+            Stage::Over(started) => match started.take() {
+                Some(started) => started,
+                None => return Poll::Pending,
+            },
+        };
+        Poll::Ready(match started {
+            Err(StartError::Ignored) => Ok(StartedChild::ignored()),
+            started => started,
+        })
     }
 }
 

@@ -19,7 +19,7 @@ use super::child_check;
 use super::child_exit::{AfterExit, after_exit, concerned, ended_as_asked, ends_supervisor, is_reported};
 use super::child_report::{self as report, ErrorContext, Progress};
 use super::child_spec::{ChildId, ChildSpec, Restart, StartedChild};
-use super::child_start::{forgotten, lingering, start, start_failed};
+use super::child_start::{StartFuture, forgotten, lingering, start_failed};
 use super::child_stop;
 use super::children::{Child, Children, How, Key, Retry, Status, Token};
 use super::intensity::Intensity;
@@ -356,7 +356,7 @@ impl Supervising {
         let Some(child) = self.children.get(key) else { return Ok(StartedChild::ignored()) };
         let temporary = child.settings.restart == Restart::Temporary;
         let starting = child.start.clone().unwrap_or_else(forgotten);
-        let started = start(&*starting).await;
+        let started = StartFuture::begin(|| starting.start()).await;
         let status = match &started {
             Ok(StartedChild { pid: Some(pid), .. }) => Status::Running(*pid),
             Ok(_) if temporary => {
