@@ -7,8 +7,8 @@ use ibeam_runtime::{Instant, Pid};
 
 /// # Invariants
 /// 1. What is due first comes first; of two that are due at once, the one that was added first.
-/// 2. Children that have stopped stay in it until they are due or [`tidy`](Self::tidy) is called, which happens before they
-///    are the larger part.
+/// 2. Children that have stopped stay in it, but for one that is [alone](Self::forget_if_alone), until they are due or
+///    [`tidy`](Self::tidy) is called, which happens before they are the larger part.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<Deadline>>,
@@ -50,6 +50,14 @@ impl Deadlines {
             return None;
         }
         self.heap.pop().map(|Reverse(Deadline { at, pid, what, .. })| (at, pid, what))
+    }
+
+    /// This child has stopped: forgets it if there is no other. So where one child after the other is stopped nothing gathers.
+    #[inline]
+    pub(super) fn forget_if_alone(&mut self, pid: Pid) {
+        if self.heap.len() == 1 && self.heap.peek().is_some_and(|Reverse(deadline)| deadline.pid == pid) {
+            self.heap.clear();
+        }
     }
 
     /// Forgets the children that have stopped, if they are most of what is here; `stopping` children still stop.
@@ -94,6 +102,22 @@ mod tests {
             deadlines.tidy(1, |pid| pid == pids[0]);
             assert_eq!(deadlines.heap.len(), 2);
             assert_eq!(deadlines.due(at(9)), Some((at(2), pids[0], What::Kill)));
+        });
+    }
+
+    #[test]
+    fn one_that_is_alone_is_forgotten_at_once() {
+        Simulation::new(0).run(async {
+            let [first, second] = [(); 2].map(|()| process::spawn(async {}));
+            let mut deadlines = Deadlines::default();
+            deadlines.add(process::now(), first, What::Look);
+            deadlines.forget_if_alone(second);
+            assert!(deadlines.next().is_some(), "another one's");
+            deadlines.forget_if_alone(first);
+            assert_eq!(deadlines.next(), None);
+            [first, second].map(|pid| deadlines.add(process::now(), pid, What::Look));
+            deadlines.forget_if_alone(first);
+            assert_eq!(deadlines.heap.len(), 2, "not alone");
         });
     }
 

@@ -16,7 +16,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ibeam_runtime::__private::{Nearby, SmallMap, catch_failure_of};
-use ibeam_runtime::process::{self, receive_with};
+use ibeam_runtime::process::{self, deadline_after, receive_with};
 use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Instant, Message, Pid, Target};
 
 use super::children::{Child, Children, State, Terms, ended_as_asked};
@@ -401,21 +401,23 @@ impl<R: Recipe> Supervising<R> {
             }
             Some((State::Running, shutdown)) => {
                 self.callers.insert(pid, from);
-                self.ask(pid, shutdown, process::now());
+                self.ask(pid, shutdown);
                 self.arm();
             }
         }
     }
 
     /// Sends a child that is to stop what it is to end by, and notes when to look after it.
-    fn ask(&mut self, pid: Pid, shutdown: Shutdown, now: Instant) {
+    fn ask(&mut self, pid: Pid, shutdown: Shutdown) {
         match shutdown {
             Shutdown::BrutalKill => process::kill(pid),
             Shutdown::Timeout(_) | Shutdown::Infinity => process::exit_signal(pid, ExitReason::Shutdown),
         }
         match shutdown {
-            Shutdown::Timeout(limit) if limit <= LOOK => self.deadlines.add(now + limit, pid, What::Kill),
-            _ => self.deadlines.add(now + LOOK, pid, What::Look),
+            Shutdown::Timeout(limit) if limit <= LOOK => {
+                self.deadlines.add(deadline_after(limit), pid, What::Kill);
+            }
+            _ => self.deadlines.add(deadline_after(LOOK), pid, What::Look),
         }
         let children = &self.children;
         self.deadlines.tidy(children.stopping(), |pid| {
@@ -472,6 +474,7 @@ impl<R: Recipe> Supervising<R> {
         if !ended_as_asked(child.restart(), child.shutdown(), reason) {
             self.report(ErrorContext::ShutdownError, child, pid, reason);
         }
+        self.deadlines.forget_if_alone(pid);
         self.forget_failures(pid);
         if let Some(from) = self.callers.remove(&pid) {
             from.reply(Ok(()));
@@ -503,13 +506,12 @@ impl<R: Recipe> Supervising<R> {
         let mut index = self.children.len();
         while !self.children.is_empty() {
             index = index.min(self.children.len());
-            let now = process::now();
             for _ in 0..BATCH.min(index) {
                 index -= 1;
                 match self.children.at(index).map(|(pid, child)| (pid, child.state(), child.shutdown())) {
                     Some((pid, State::Running, shutdown)) => {
                         self.children.stop(pid);
-                        self.ask(pid, shutdown, now);
+                        self.ask(pid, shutdown);
                     }
                     Some((pid, State::Restarting, _)) => self.forget(pid),
                     Some((_, State::Stopping, _)) | None => {}

@@ -49,7 +49,7 @@ where
     let shared = runtime::current();
     let at = shared.now() + delay;
     let later = Later::new(
-        FutureBox::new(future),
+        FutureBox::of_process(future),
         Owner::current().map(|owner| owner.lineage_for_children(OnBehalf::Nobody)),
     );
     arm(shared, None, Entry::Start(Box::new(later)), at, Reference::unique())
