@@ -1,4 +1,4 @@
-//! One cell: a system, a workload and a round, measured in a fresh child process.
+//! One cell: a system, a workload or a point of a sweep, and a round, measured in a fresh child process.
 
 use std::process::{Command, Stdio};
 use std::thread;
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::costs::Costs;
 use crate::record::Record;
-use crate::systems::System;
+use crate::scaling::{Point, Sweep};
+use crate::systems::{Plan, System};
 use crate::workloads::Workload;
 
 /// Longer than any cell takes on a slow machine. A lost message must end the cell, not hang it.
@@ -45,18 +46,14 @@ pub(crate) fn measure(
     for round in 1..=rounds {
         let mut failed = Vec::new();
         for &system in &measured {
+            let label = format!("{name:<18} {:<6} round {round}", system.name());
             let costs = Costs::measure();
-            let line =
-                costs.line.map_or("not measured, the machine is too busy".into(), |ns| format!("{ns:.0} ns"));
-            let record = match run_child(system, workload) {
+            let arguments = ["cell".into(), system.name(), workload.name()];
+            let record = match run_child(&label, &arguments, workload.figures().len(), &costs) {
                 Ok(figures) => {
-                    let shown: Vec<String> = figures.iter().map(|figure| format!("{figure:.2}")).collect();
-                    let shown = shown.join("  ");
-                    println!("{name:<18} {:<6} round {round}: {shown:<28} cache line {line}", system.name());
                     Record::Cell { workload: workload.name(), system: system.name(), round, figures, costs }
                 }
                 Err(error) => {
-                    println!("{name:<18} {:<6} round {round}: FAILED: {error}", system.name());
                     failed.push(system);
                     Record::Failed { workload: workload.name(), system: system.name(), round, error }
                 }
@@ -68,10 +65,60 @@ pub(crate) fn measure(
     Ok(())
 }
 
-fn run_child(system: System, workload: Workload) -> Result<Vec<f64>, String> {
+/// Measures every point of `sweep` on `systems`, `rounds` times. Each outcome goes to `note`.
+///
+/// # Errors
+/// When `note` has failed.
+pub(crate) fn measure_sweep(
+    sweep: Sweep,
+    systems: &[System],
+    rounds: u32,
+    mut note: impl FnMut(Record) -> Result<(), String>,
+) -> Result<(), String> {
+    let name = sweep.name();
+    for &system in systems {
+        if let Some(reason) = sweep.absent(system) {
+            println!("{name:<14} {:<6} not measured: {reason}", system.name());
+        }
+    }
+    let mut points = Point::all(sweep, systems);
+    for round in 1..=rounds {
+        let mut failed = Vec::new();
+        for &point in &points {
+            let label = format!("{point} round {round}");
+            let costs = Costs::measure();
+            let record = match run_child(&label, &point.arguments(), sweep.figures().len(), &costs) {
+                Ok(figures) => Record::Point { point, round, figures, costs },
+                Err(error) => {
+                    failed.push(point);
+                    Record::FailedPoint { point, round, error }
+                }
+            };
+            note(record)?;
+        }
+        points.retain(|point| !failed.contains(point));
+    }
+    Ok(())
+}
+
+/// Runs this program with `arguments`, prints under `label` how it went, and returns its figures.
+fn run_child(label: &str, arguments: &[String], expected: usize, costs: &Costs) -> Result<Vec<f64>, String> {
+    let outcome = figures_of_child(arguments, expected);
+    let line = costs.line.map_or("not measured, the machine is too busy".into(), |ns| format!("{ns:.0} ns"));
+    match &outcome {
+        Ok(figures) => {
+            let shown: Vec<String> = figures.iter().map(|figure| format!("{figure:.2}")).collect();
+            println!("{label}: {:<28} cache line {line}", shown.join("  "));
+        }
+        Err(error) => println!("{label}: FAILED: {error}"),
+    }
+    outcome
+}
+
+fn figures_of_child(arguments: &[String], expected: usize) -> Result<Vec<f64>, String> {
     let program = std::env::current_exe().map_err(|error| format!("own path unknown: {error}"))?;
     let output = Command::new(program)
-        .args(["cell", &system.name(), &workload.name()])
+        .args(arguments)
         // The stack of an intended panic costs a thousand times the panic.
         .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::null())
@@ -84,7 +131,7 @@ fn run_child(system: System, workload: Workload) -> Result<Vec<f64>, String> {
         let said = said.lines().last().unwrap_or("it said nothing");
         return Err(format!("{}: {}", output.status, said.trim_start_matches("error: ")));
     }
-    parse(&String::from_utf8_lossy(&output.stdout), workload.figures().len())
+    parse(&String::from_utf8_lossy(&output.stdout), expected)
 }
 
 /// Reads the figures a child has printed.
@@ -107,8 +154,8 @@ fn parse(output: &str, expected: usize) -> Result<Vec<f64>, String> {
 ///
 /// # Errors
 /// When the work's result was wrong; no figure has been printed then.
-pub(crate) fn child(system: System, workload: Workload) -> Result<(), String> {
-    let work = system.plan(workload)?;
+pub(crate) fn child(plan: Plan) -> Result<(), String> {
+    let work = plan?;
     thread::spawn(move || {
         // Not a wait for an event: the event is that nothing happened for so long.
         thread::sleep(LIMIT);

@@ -37,6 +37,12 @@ pub(crate) enum HotPath {
     Lookup,
     /// A server told to crash, started again by its supervisor, and a call to it
     Restart,
+    /// A key taken in a registry, and given back
+    Register,
+    /// A task spawned, and awaited with a timeout
+    Task,
+    /// A child of a dynamic supervisor started, and terminated
+    Child,
 }
 
 /// How often, the first time; the second time twice as often.

@@ -5,13 +5,14 @@
 //!   │                                                                              │ checks its result
 //!   ├──▶ table: median, minimum, maximum, ratio, floor  ◀── records ◀── figures ───┘
 //!   └──▶ JSON lines ──▶ report: docs/benchmarks.md and its charts
+//! main ──▶ scaling: the same cells at growing sizes, in the same table, lines and report
 //! main ──▶ gate: instructions of the hot paths under callgrind, against limits in the repository
 //! ```
 //!
 //! # Invariants
 //! 1. A figure is printed only for work whose result was checked: a wrong result makes the run end with an error.
 //! 2. No two cells share a process, so no cell inherits another's warm allocator, timers or threads.
-//! 3. All systems read their sizes from [`workloads`]; none can do less than another.
+//! 3. All systems read their sizes from [`workloads`] and [`scaling`]; none can do less than another.
 //! 4. The systems take turns within a round, so a machine that slows down slows all.
 //! 5. What a system does not do is in the results with its reason. Nothing is left out without a word.
 
@@ -24,18 +25,20 @@ mod needs;
 mod probe;
 mod record;
 mod report;
+mod scaling;
 mod spread;
 mod systems;
 mod table;
 mod workloads;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::machine::Machine;
 use crate::record::{Record, Results, Run, Writer};
+use crate::scaling::{Point, Sweep};
 use crate::systems::System;
 use crate::workloads::Workload;
 
@@ -61,10 +64,26 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Other {
-    /// Writes docs/benchmarks.md and its charts from a run's JSON lines.
+    /// Measures what an operation costs as processes and waiting messages grow, with one worker and with two.
+    Scaling {
+        /// What to measure; everything when none is named.
+        #[arg(value_enum)]
+        sweeps: Vec<Sweep>,
+        /// How often each point is measured, each time in a fresh process.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+        rounds: u32,
+        /// The systems to measure, separated by commas.
+        #[arg(long, value_enum, value_delimiter = ',', default_values_t = [System::Tokio, System::Ibeam])]
+        systems: Vec<System>,
+        /// Also writes every point into this file, a line of JSON each: what `report` reads.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Writes docs/benchmarks.md and its charts from JSON lines.
     Report {
-        /// What `--json` has written.
-        file: PathBuf,
+        /// What `--json` has written: the workloads' file, then that of the scaling.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
         /// The directory to write into.
         #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"))]
         to: PathBuf,
@@ -78,6 +97,9 @@ enum Other {
     /// Measures one cell in this process: how the program calls itself.
     #[command(hide = true)]
     Cell { system: System, workload: Workload },
+    /// Measures one point of a sweep in this process.
+    #[command(hide = true)]
+    Point { system: System, sweep: Sweep, workers: usize, size: u64 },
     /// Goes a hot path so many times: how the gate calls this program.
     #[command(hide = true)]
     Path { path: gate::HotPath, count: u64 },
@@ -86,8 +108,14 @@ enum Other {
 fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match options.command {
-        Some(Other::Cell { system, workload }) => cell::child(system, workload),
-        Some(Other::Report { file, to }) => report::write(&file, &to),
+        Some(Other::Cell { system, workload }) => cell::child(system.plan(workload)),
+        Some(Other::Point { system, sweep, workers, size }) => {
+            cell::child(Point { sweep, system, workers, size }.plan())
+        }
+        Some(Other::Scaling { sweeps, rounds, systems, json }) => {
+            measure_scaling(sweeps, rounds, &systems, json.as_deref())
+        }
+        Some(Other::Report { files, to }) => report::write(&files, &to),
         Some(Other::Gate { write }) => gate::run(write),
         Some(Other::Path { path, count }) => gate::go(path, count),
         None => measure(options),
@@ -102,23 +130,61 @@ fn main() -> ExitCode {
 }
 
 /// Measures what was asked for and prints the table.
-fn measure(mut options: Options) -> Result<(), String> {
-    if options.workloads.is_empty() {
-        options.workloads = Workload::all();
+fn measure(options: Options) -> Result<(), String> {
+    let workloads = if options.workloads.is_empty() { Workload::all() } else { options.workloads };
+    let (run, systems) = describe(&options.systems, options.rounds)?;
+    let rounds = run.rounds;
+    if rounds < 5 {
+        println!("{rounds} rounds: a quick look, not figures to quote");
     }
-    let (run, systems) = describe(&options)?;
-    print_head(&run);
-    let mut writer = Writer::new(options.json.as_deref())?;
-    let mut results = Results::default();
-    writer.write(&Record::Run(run))?;
-    for &workload in &options.workloads {
-        cell::measure(workload, &systems, options.rounds, |record| {
-            writer.write(&record)?;
-            results.push(record);
-            Ok(())
-        })?;
-    }
+    let results = collect(run, options.json.as_deref(), |note| {
+        workloads.into_iter().try_for_each(|workload| cell::measure(workload, &systems, rounds, &mut *note))
+    })?;
     println!("\n{}", table::render(&results));
+    no_failures(&results)
+}
+
+/// Measures the sweeps that were asked for and prints their tables.
+fn measure_scaling(
+    sweeps: Vec<Sweep>,
+    rounds: u32,
+    systems: &[System],
+    json: Option<&Path>,
+) -> Result<(), String> {
+    let sweeps = if sweeps.is_empty() { Sweep::all() } else { sweeps };
+    let (run, systems) = describe(systems, rounds)?;
+    let results = collect(run, json, |note| {
+        sweeps.into_iter().try_for_each(|sweep| cell::measure_sweep(sweep, &systems, rounds, &mut *note))
+    })?;
+    println!("\n{}\n{}", scaling::tables(&results), scaling::findings(&results));
+    no_failures(&results)
+}
+
+/// Where records go as they come.
+type Note<'a> = &'a mut dyn FnMut(Record) -> Result<(), String>;
+
+/// Prints the run's head, and keeps and writes whatever `measure` notes.
+fn collect(
+    run: Run,
+    json: Option<&Path>,
+    measure: impl FnOnce(Note<'_>) -> Result<(), String>,
+) -> Result<Results, String> {
+    print_head(&run);
+    let mut writer = Writer::new(json)?;
+    let mut results = Results::default();
+    let mut note = |record| {
+        writer.write(&record)?;
+        results.push(record);
+        Ok(())
+    };
+    note(Record::Run(run))?;
+    measure(&mut note)?;
+    Ok(results)
+}
+
+/// # Errors
+/// When a cell has failed.
+fn no_failures(results: &Results) -> Result<(), String> {
     let failures = results.failures();
     match failures.is_empty() {
         true => Ok(()),
@@ -130,15 +196,15 @@ fn measure(mut options: Options) -> Result<(), String> {
 ///
 /// # Errors
 /// When a system that was named cannot be measured.
-fn describe(options: &Options) -> Result<(Run, Vec<System>), String> {
-    let named = !options.systems.is_empty();
-    let asked = if named { &options.systems[..] } else { System::value_variants() };
+fn describe(asked: &[System], rounds: u32) -> Result<(Run, Vec<System>), String> {
+    let named = !asked.is_empty();
+    let asked = if named { asked } else { System::value_variants() };
     let mut run = Run {
         date: machine::now(),
         machine: Machine::this(),
         systems: Vec::new(),
         missing: Vec::new(),
-        rounds: options.rounds,
+        rounds,
     };
     let mut systems = Vec::new();
     for &system in asked {
@@ -164,9 +230,6 @@ fn print_head(run: &Run) {
         println!("{name:<6} is missing: {why}");
     }
     println!("cache line there and back between two threads: {}", probe::cache_line_ping_pong());
-    if run.rounds < 5 {
-        println!("{} rounds: a quick look, not figures to quote", run.rounds);
-    }
     println!();
 }
 
@@ -192,9 +255,33 @@ mod tests {
     }
 
     #[test]
-    fn a_report_has_a_file_and_a_directory() {
-        let options = Options::parse_from(["bench", "report", "run.jsonl", "--to", "there"]);
-        let Some(Other::Report { file, to }) = options.command else { panic!("not a report") };
-        assert_eq!((file, to), ("run.jsonl".into(), "there".into()));
+    fn a_report_has_files_and_a_directory() {
+        let options = Options::parse_from(["bench", "report", "run.jsonl", "scaling.jsonl", "--to", "there"]);
+        let Some(Other::Report { files, to }) = options.command else { panic!("not a report") };
+        assert_eq!((files, to), (vec!["run.jsonl".into(), "scaling.jsonl".into()], "there".into()));
+        assert!(Options::try_parse_from(["bench", "report"]).is_err());
+    }
+
+    #[test]
+    fn scaling_takes_sweeps_and_measures_two_systems() {
+        let options = Options::parse_from(["bench", "scaling", "ring", "call_with_mail"]);
+        let Some(Other::Scaling { sweeps, rounds, systems, json }) = options.command else {
+            panic!("no scaling")
+        };
+        assert_eq!(sweeps, [Sweep::Ring, Sweep::CallWithMail]);
+        assert_eq!((rounds, json), (3, None));
+        assert_eq!(systems, [System::Tokio, System::Ibeam]);
+    }
+
+    /// What a point is started with is what this program reads.
+    #[test]
+    fn a_point_goes_through_the_command_line() {
+        let point = Point { sweep: Sweep::SpawnIdle, system: System::Ibeam, workers: 2, size: 1_000_000 };
+        let arguments = ["bench".to_string()].into_iter().chain(point.arguments());
+        let Some(Other::Point { system, sweep, workers, size }) = Options::parse_from(arguments).command
+        else {
+            panic!("not a point")
+        };
+        assert_eq!(Point { sweep, system, workers, size }, point);
     }
 }

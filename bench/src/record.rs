@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::costs::Costs;
 use crate::machine::Machine;
+use crate::scaling::{Point, Sweep};
 use crate::spread::Spread;
 use crate::systems::System;
 use crate::workloads::Workload;
@@ -25,6 +26,10 @@ pub(crate) enum Record {
     Failed { workload: String, system: String, round: u32, error: String },
     /// A system does not do a workload.
     Absent { workload: String, system: String, reason: String },
+    /// A measured point of a sweep. `figures` are in the sweep's order.
+    Point { point: Point, round: u32, figures: Vec<f64>, costs: Costs },
+    /// A point that ended with a wrong result, a crash, or not in time.
+    FailedPoint { point: Point, round: u32, error: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,11 +71,21 @@ impl Results {
         Ok(results)
     }
 
+    /// Takes the lines of another run in behind its own.
+    pub(crate) fn append(&mut self, other: Results) {
+        self.records.extend(other.records);
+    }
+
+    /// The first run.
     pub(crate) fn run(&self) -> Option<&Run> {
-        self.records.iter().find_map(|record| match record {
-            Record::Run(run) => Some(run),
-            _ => None,
-        })
+        self.records.iter().find_map(Record::run)
+    }
+
+    /// The run that has measured the sweeps.
+    pub(crate) fn scaling_run(&self) -> Option<&Run> {
+        let is_point = |record: &Record| matches!(record, Record::Point { .. } | Record::FailedPoint { .. });
+        let first = self.records.iter().position(is_point)?;
+        self.records[..first].iter().rev().find_map(Record::run)
     }
 
     /// The workloads of which there is any line, in the table's order.
@@ -83,7 +98,7 @@ impl Results {
     /// The systems of which there is any line, in the table's order.
     pub(crate) fn systems(&self) -> Vec<System> {
         let name_of = |record: &Record| match record {
-            Record::Run(_) => None,
+            Record::Run(_) | Record::Point { .. } | Record::FailedPoint { .. } => None,
             Record::Cell { system, .. } | Record::Failed { system, .. } | Record::Absent { system, .. } => {
                 Some(system.clone())
             }
@@ -115,12 +130,30 @@ impl Results {
         })
     }
 
-    /// The cells that failed: workload, system, round and error.
+    /// The sweeps of which there is any line, in the table's order.
+    pub(crate) fn sweeps(&self) -> Vec<Sweep> {
+        let has = |sweep: &Sweep| {
+            self.records.iter().any(|record| record.point().is_some_and(|point| point.sweep == *sweep))
+        };
+        Sweep::all().into_iter().filter(has).collect()
+    }
+
+    /// One figure of a point over all rounds.
+    pub(crate) fn point(&self, at: Point, figure: usize) -> Option<Spread> {
+        let of_point = |record: &Record| match record {
+            Record::Point { point, figures, .. } if *point == at => figures.get(figure).copied(),
+            _ => None,
+        };
+        Spread::of(self.records.iter().filter_map(of_point).collect())
+    }
+
+    /// The cells and points that failed: which, in which round, and the error.
     pub(crate) fn failures(&self) -> Vec<String> {
         let of_failed = |record: &Record| match record {
             Record::Failed { workload, system, round, error } => {
                 Some(format!("{workload} on {system}, round {round}: {error}"))
             }
+            Record::FailedPoint { point, round, error } => Some(format!("{point}, round {round}: {error}")),
             _ => None,
         };
         self.records.iter().filter_map(of_failed).collect()
@@ -141,9 +174,23 @@ impl Results {
 }
 
 impl Record {
+    fn run(&self) -> Option<&Run> {
+        match self {
+            Record::Run(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    fn point(&self) -> Option<&Point> {
+        match self {
+            Record::Point { point, .. } | Record::FailedPoint { point, .. } => Some(point),
+            _ => None,
+        }
+    }
+
     fn is_of(&self, its_workload: &str, its_system: Option<&str>) -> bool {
         match self {
-            Record::Run(_) => false,
+            Record::Run(_) | Record::Point { .. } | Record::FailedPoint { .. } => false,
             Record::Cell { workload, system, .. }
             | Record::Failed { workload, system, .. }
             | Record::Absent { workload, system, .. } => {
@@ -156,7 +203,14 @@ impl Record {
 fn parse(line: &str) -> Result<Record, String> {
     let record: Record = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let (workload, system) = match &record {
-        Record::Run(_) => return Ok(record),
+        Record::Run(_) | Record::FailedPoint { .. } => return Ok(record),
+        Record::Point { point, figures, .. } => {
+            let (name, expected) = (point.sweep.name(), point.sweep.figures().len());
+            return match figures.len() == expected {
+                true => Ok(record),
+                false => Err(format!("`{name}` has {expected} figures, this line {}", figures.len())),
+            };
+        }
         Record::Cell { workload, system, .. }
         | Record::Failed { workload, system, .. }
         | Record::Absent { workload, system, .. } => (workload, system),
@@ -215,6 +269,11 @@ pub(crate) mod tests {
         Results { records: records.into_iter().collect() }
     }
 
+    pub(crate) fn point(sweep: Sweep, system: System, workers: usize, size: u64, figures: &[f64]) -> Record {
+        let point = Point { sweep, system, workers, size };
+        Record::Point { point, round: 1, figures: figures.to_vec(), costs: COSTS }
+    }
+
     #[test]
     fn a_record_is_the_same_after_the_way_through_json() {
         let failed = Record::Failed {
@@ -223,7 +282,14 @@ pub(crate) mod tests {
             round: 2,
             error: "a \"quoted\"\nerror".into(),
         };
-        for record in [cell(Workload::CallSeq, System::Ibeam, 1, &[62.5]), failed] {
+        let ring = Point { sweep: Sweep::Ring, system: System::Tokio, workers: 1, size: 1_000 };
+        let failed_point = Record::FailedPoint { point: ring, round: 3, error: "lost".into() };
+        for record in [
+            cell(Workload::CallSeq, System::Ibeam, 1, &[62.5]),
+            failed,
+            point(Sweep::CallWithMail, System::Ibeam, 2, 1_000_000, &[70.5]),
+            failed_point,
+        ] {
             let line = serde_json::to_string(&record).unwrap();
             assert!(!line.contains('\n'), "one line each: {line}");
             assert_eq!(parse(&line), Ok(record));
@@ -241,6 +307,52 @@ pub(crate) mod tests {
         assert_eq!(parse(&line("rang", "[1.0]")), Err("unknown workload `rang`".into()));
         assert_eq!(parse(&line("ring", "[1.0, 2.0]")), Err("`ring` has 1 figures, this line 2".into()));
         assert!(parse("{}").is_err());
+        let line = |sweep: &str, figures: &str| {
+            format!(
+                r#"{{"kind":"point","point":{{"sweep":"{sweep}","system":"tokio","workers":1,"size":10}},"round":1,"figures":{figures},"costs":{{"line":null,"atomic":4.0,"allocation":6.0,"panic":3000.0}}}}"#
+            )
+        };
+        assert!(parse(&line("spawn_idle", "[1.0, 2.0, 3.0]")).is_ok());
+        assert_eq!(
+            parse(&line("spawn_idle", "[1.0]")),
+            Err("`spawn_idle` has 3 figures, this line 1".into())
+        );
+        assert!(parse(&line("rang", "[1.0]")).unwrap_err().starts_with("unknown variant `rang`"));
+    }
+
+    #[test]
+    fn points_are_kept_apart_from_cells_and_belong_to_their_own_run() {
+        let run = |date: &str| {
+            Record::Run(Run {
+                date: date.into(),
+                machine: Machine {
+                    cpu: String::new(),
+                    cores: 2,
+                    memory_gib: 1.0,
+                    kernel: String::new(),
+                    rustc: String::new(),
+                    commit: String::new(),
+                },
+                systems: Vec::new(),
+                missing: Vec::new(),
+                rounds: 1,
+            })
+        };
+        let mut all = results([run("first"), cell(Workload::Ring, System::Elixir, 1, &[7.0])]);
+        assert!(all.scaling_run().is_none());
+        all.append(results([
+            run("second"),
+            point(Sweep::Ring, System::Tokio, 1, 1_000, &[40.0]),
+            point(Sweep::Ring, System::Tokio, 1, 1_000, &[60.0]),
+            point(Sweep::Ring, System::Tokio, 2, 1_000, &[90.0]),
+        ]));
+        assert_eq!(all.run().map(|run| run.date.as_str()), Some("first"));
+        assert_eq!(all.scaling_run().map(|run| run.date.as_str()), Some("second"));
+        assert_eq!(all.systems(), [System::Elixir]);
+        assert_eq!(all.sweeps(), [Sweep::Ring]);
+        let at = Point { sweep: Sweep::Ring, system: System::Tokio, workers: 1, size: 1_000 };
+        assert_eq!(all.point(at, 0), Some(Spread { median: 50.0, min: 40.0, max: 60.0 }));
+        assert_eq!(all.point(at, 1), None);
     }
 
     #[test]

@@ -17,12 +17,15 @@ mod shared;
 mod tokio;
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::check::Wrong;
+use crate::scaling::Point;
 use crate::workloads::Workload;
 
 /// A column of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum System {
     /// Tasks, unbounded mpsc channels and oneshot replies, by hand
     Tokio,
@@ -51,7 +54,7 @@ pub(crate) enum Kind {
     Beam,
 }
 
-/// The work of one cell: runs in a process of its own and returns one value for each of [`Workload::figures`].
+/// The work of one cell: runs in a process of its own and returns one value for each figure of its workload or sweep.
 pub(crate) type Work = Box<dyn FnOnce() -> Result<Vec<f64>, Wrong>>;
 
 /// The work, or why this system has none.
@@ -126,6 +129,25 @@ impl System {
             System::Actix => actix::plan(workload),
             System::Elixir => elixir::plan(workload),
             #[allow(unreachable_patterns, reason = "with all features on none is left")]
+            _ => Err("not built in"),
+        }
+    }
+}
+
+impl Point {
+    /// What is done at this point. Nothing is run yet.
+    ///
+    /// # Errors
+    /// Why this system does not do it.
+    pub(crate) fn plan(self) -> Plan {
+        let Point { sweep, system, workers, size } = self;
+        if let Some(reason) = sweep.absent(system) {
+            return Err(reason);
+        }
+        match system {
+            System::Tokio => Ok(Box::new(move || tokio::scaling::run(sweep, workers, size))),
+            #[cfg(feature = "ibeam")]
+            System::Ibeam => Ok(Box::new(move || ibeam::scaling::run(sweep, workers, size))),
             _ => Err("not built in"),
         }
     }

@@ -154,7 +154,7 @@ pub(crate) struct Figure {
     pub(crate) floor: Floor,
 }
 
-const fn figure(name: &'static str, unit: Unit, floor: Floor) -> Figure {
+pub(crate) const fn figure(name: &'static str, unit: Unit, floor: Floor) -> Figure {
     Figure { name, unit, floor }
 }
 
@@ -302,9 +302,14 @@ pub(crate) fn millions_per_second(elapsed: Duration, items: u64) -> f64 {
 }
 
 /// The next number of a sequence without a pattern, for readers that look here and there.
-pub(crate) fn next_random(state: &mut u64) -> u64 {
+fn next_random(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
+}
+
+/// One of 0, 1, … `n` − 1 by the next such number. Multiplied, as a division would cost as much as a look-up.
+pub(crate) fn random_below(state: &mut u64, n: u64) -> u64 {
+    (next_random(state) * n) >> 31
 }
 
 /// The fairness figures of all latencies: p50, p99 and maximum, in milliseconds.
@@ -355,6 +360,14 @@ mod tests {
             1 + if leaves == 1 { 0 } else { SKYNET_BRANCHES * count(leaves / SKYNET_BRANCHES) }
         }
         assert_eq!(count(SKYNET_LEAVES), SKYNET_PROCESSES);
+    }
+
+    #[test]
+    fn random_numbers_stay_below_and_reach_all() {
+        let mut state = 0;
+        let mut seen = [0; 10];
+        (0..1_000).for_each(|_| seen[random_below(&mut state, 10) as usize] += 1);
+        assert!(seen.into_iter().all(|times| times > 50), "{seen:?}");
     }
 
     #[test]

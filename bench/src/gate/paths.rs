@@ -38,6 +38,9 @@ mod ours {
                 HotPath::Timer => timer(count).await,
                 HotPath::Lookup => lookup(count).await,
                 HotPath::Restart => restart(count).await,
+                HotPath::Register => register(count).await,
+                HotPath::Task => task(count).await,
+                HotPath::Child => child(count).await,
             }
         };
         runtime.block_on(Inline::new().run(walk)).map_err(|wrong| wrong.to_string())
@@ -145,6 +148,40 @@ mod ours {
             server = ServerRef::of(receive! { Up(pid) => pid });
             let total = server.add(i).await.map_err(|error| Wrong::failed("call", error))?;
             equal("reply", total, i)?;
+        }
+        Ok(())
+    }
+
+    async fn register(count: u64) -> Result<(), Wrong> {
+        let failed = |error| Wrong::failed("registry", error);
+        let names = Registry::<u64, ()>::unique("names").start_link().await.map_err(failed)?;
+        for key in 0..count {
+            names.register(key, ()).map_err(|error| Wrong::failed("register", error))?;
+            names.unregister(&key);
+        }
+        equal("keys left", names.count(), 0)
+    }
+
+    async fn task(count: u64) -> Result<(), Wrong> {
+        for i in 0..count {
+            let outcome = Task::spawn(async move { i }).await;
+            equal("outcome", outcome.map_err(|error| Wrong::failed("task", error))?, i)?;
+        }
+        Ok(())
+    }
+
+    async fn child(count: u64) -> Result<(), Wrong> {
+        let failed = |error| Wrong::failed("start", error);
+        let client = process::self_pid();
+        let supervisor = DynamicSupervisor::spec().start_link().await.map_err(failed)?;
+        for _ in 0..count {
+            let spec = ChildSpec::server("server", move || Server::start_link(client));
+            let child = supervisor.start_child(spec).await;
+            let child = child.map_err(|error| Wrong::failed("start_child", error))?;
+            let up = receive! { Up(pid) => pid };
+            equal("who is up", child.pid, Some(up))?;
+            let terminated = supervisor.terminate_child(up).await;
+            terminated.map_err(|error| Wrong::failed("terminate_child", error))?;
         }
         Ok(())
     }

@@ -5,25 +5,36 @@ use std::fmt::Write;
 use crate::needs;
 use crate::record::{Results, Run};
 use crate::report::promise::{self, DISTANCE, Rival, TIMES};
+use crate::scaling::{self, NOT_FLAT};
 use crate::systems::{Kind, System};
 use crate::table;
 use crate::workloads::{Figure, WORKERS, Workload};
 
-/// The page of a run; `charts` are the links to its charts.
-pub(super) fn page(run: &Run, results: &Results, charts: &[String]) -> String {
-    [
-        "# Benchmarks\n\nWritten by `bench/run report` from one run's JSON lines; not edited by hand.\n"
-            .to_string(),
-        misses(results),
-        medians(results),
-        distances(results),
-        section("Charts", &charts.join("\n\n")),
-        circumstances(run),
-        method(),
-        repeat(),
-        not_comparable(run, results),
-    ]
-    .join("\n")
+/// Links to charts.
+#[derive(Default)]
+pub(super) struct Links {
+    pub(super) workloads: Vec<String>,
+    pub(super) sweeps: Vec<String>,
+}
+
+/// The page of a run, and of the one that has measured the sweeps. What neither has measured has no section.
+pub(super) fn page(run: &Run, results: &Results, links: &Links) -> String {
+    let mut sections = vec![
+        "# Benchmarks\n\nWritten by `bench/run report` from JSON lines; not edited by hand.\n".to_string(),
+    ];
+    if !results.workloads().is_empty() {
+        sections.extend([
+            misses(results),
+            medians(results),
+            distances(results),
+            section("Charts", &links.workloads.join("\n\n")),
+        ]);
+    }
+    if let Some(run) = results.scaling_run() {
+        sections.push(scaling(run, results, &links.sweeps));
+    }
+    sections.extend([circumstances(run), method(), repeat(), not_comparable(run, results)]);
+    sections.join("\n")
 }
 
 fn section(title: &str, text: &str) -> String {
@@ -113,6 +124,32 @@ fn distances(results: &Results) -> String {
     section("Distance to the floor", &text)
 }
 
+fn scaling(run: &Run, results: &Results, charts: &[String]) -> String {
+    let mut text = format!(
+        "What one operation costs when there is more of everything, with one worker and with two: the median of {} rounds \
+         ({}, commit `{}`), and how many times as much as at the smallest size. The first row is the machine's own: a read \
+         from memory that is that large, at one read after the other.\n\n{}\n",
+        run.rounds,
+        run.date,
+        run.machine.commit,
+        scaling::tables(results)
+    );
+    let _ = write!(
+        text,
+        "Not flat, which is to say that the worst size costs more than {NOT_FLAT} times the best:\n\n{}\n",
+        scaling::findings(results)
+    );
+    for sweep in results.sweeps() {
+        for system in [System::Tokio, System::Ibeam] {
+            if let Some(why) = sweep.absent(system) {
+                let _ = writeln!(text, "`{}` has no line of {}: {why}.", sweep.name(), system.title());
+            }
+        }
+    }
+    let _ = write!(text, "\n{}", charts.join("\n\n"));
+    section("Scaling", &text)
+}
+
 fn circumstances(run: &Run) -> String {
     let machine = &run.machine;
     let mut text = format!(
@@ -142,14 +179,15 @@ fn method() -> String {
          program checks its result (sums, replies, counts) and gives no figure when one is wrong. Before each cell the \
          machine's costs are measured; they stand in the JSON beside the cell's figures. The programs are built with thin \
          LTO, one codegen unit, unwinding panics, and the system's allocator. Sizes are constants in \
-         `bench/src/workloads.rs` that all systems read, Elixir's program too."
+         `bench/src/workloads.rs` and `bench/src/scaling.rs` that all systems read, Elixir's program too."
     );
     section("Method", &text)
 }
 
 fn repeat() -> String {
     let text = "On an otherwise idle Linux machine with Rust and, for the BEAM's column, `elixir`:\n\n\
-                ```sh\nbench/run --json run.jsonl\nbench/run report run.jsonl\n```\n\n\
+                ```sh\nbench/run --json run.jsonl\nbench/run scaling --json scaling.jsonl\n\
+                bench/run report run.jsonl scaling.jsonl\n```\n\n\
                 `bench/run --help` says how to choose workloads and systems.";
     section("How to repeat it", text)
 }
@@ -197,7 +235,8 @@ mod tests {
     use super::*;
     use crate::machine::Machine;
     use crate::record::Record;
-    use crate::record::tests::{cell, results};
+    use crate::record::tests::{cell, point, results};
+    use crate::scaling::Sweep;
 
     fn run() -> Run {
         Run {
@@ -222,7 +261,8 @@ mod tests {
             cell(Workload::Ring, System::Tokio, 1, &[40.0]),
             cell(Workload::Ring, System::Ibeam, 1, &[50.0]),
         ]);
-        let page = page(&run(), &all, &["![ring](benchmarks/ring_1.svg)".into()]);
+        let links = Links { workloads: vec!["![ring](benchmarks/ring_1.svg)".into()], sweeps: Vec::new() };
+        let page = page(&run(), &all, &links);
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in\n{page}"));
         assert!(at("plain tokio is 1.25 times as good") < at("## Results"));
         for text in [
@@ -237,6 +277,35 @@ mod tests {
         ] {
             at(text);
         }
+        assert!(!page.contains("## Scaling"), "{page}");
+    }
+
+    #[test]
+    fn sweeps_have_a_section_of_their_own_with_their_own_run() {
+        let sizes = Sweep::Ring.grows().sizes();
+        let ring = |size| point(Sweep::Ring, System::Ibeam, 2, size, &[size as f64 / 1e3]);
+        let selective = |size| point(Sweep::Selective, System::Ibeam, 1, size, &[1.0, 1.0, 1.0]);
+        let mut records = vec![cell(Workload::Ring, System::Ibeam, 1, &[50.0])];
+        records.push(Record::Run(Run { date: "the day after".into(), rounds: 3, ..run() }));
+        records.extend(sizes.map(ring).into_iter().chain(Sweep::Selective.grows().sizes().map(selective)));
+        let all = results(records);
+        let links = Links { workloads: Vec::new(), sweeps: vec!["![a curve](scaling.svg)".into()] };
+        let text = page(&run(), &all, &links);
+        for part in [
+            "## Results",
+            "## Scaling",
+            "the median of 3 rounds (the day after, commit `abcdef`)",
+            "| hop in a ring ",
+            "- **hop in a ring** (`ring`), worst size over best: 1000.00 with 2",
+            "`selective` has no line of plain tokio: a channel",
+            "![a curve](scaling.svg)",
+            "bench/run report run.jsonl scaling.jsonl",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in\n{text}");
+        }
+        let only = results([Record::Run(run()), point(Sweep::Ring, System::Ibeam, 1, 1_000, &[1.0])]);
+        let text = page(&run(), &only, &Links::default());
+        assert!(text.contains("## Scaling") && !text.contains("## Results"), "{text}");
     }
 
     #[test]
@@ -255,7 +324,7 @@ mod tests {
                 error: "lost".into(),
             },
         ]);
-        let page = page(&run(), &all, &[]);
+        let page = page(&run(), &all, &Links::default());
         assert!(page.contains("- `restart` on actix: no restarts"), "{page}");
         assert!(page.contains("- `restart` on kameo: lost"), "{page}");
     }

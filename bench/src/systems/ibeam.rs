@@ -3,6 +3,8 @@
 //! The runtime is the threads driver with two workers. The clients are processes, so they run on the workers and not on
 //! the main thread.
 
+pub(super) mod scaling;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,11 +25,7 @@ use crate::workloads::*;
 /// # Errors
 /// When a result was wrong.
 pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
-    let runtime = Runtime::builder()
-        .workers(WORKERS)
-        .max_processes(2 * IDLE as usize)
-        .build()
-        .map_err(|error| Wrong::failed("runtime", error))?;
+    let runtime = runtime(WORKERS)?;
     match workload {
         Workload::CallSeq => runtime.block_on(call_seq(Timeout::Infinity)),
         Workload::CallSeqTimeout => runtime.block_on(call_seq(Timeout::After(CALL_TIMEOUT))),
@@ -35,12 +33,12 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Cast1to1 => runtime.block_on(cast(1)),
         Workload::Cast100to1 => runtime.block_on(cast(SENDERS)),
         Workload::Pairs => runtime.block_on(pairs()),
-        Workload::Ring => runtime.block_on(ring()),
+        Workload::Ring => runtime.block_on(ring(RING, HOPS)),
         Workload::Skynet => runtime.block_on(skynet()),
         // A process always has its mailbox: the same work, beside another figure of plain tokio.
-        Workload::SpawnExit | Workload::SpawnExitBare => runtime.block_on(spawn_exit()),
-        Workload::SpawnIdle => idle::<Holder>(&runtime),
-        Workload::SpawnIdleServer => idle::<Sum>(&runtime),
+        Workload::SpawnExit | Workload::SpawnExitBare => runtime.block_on(spawn_exit(SPAWN_BATCH)),
+        Workload::SpawnIdle => idle::<Holder>(&runtime, IDLE),
+        Workload::SpawnIdleServer => idle::<Sum>(&runtime, IDLE),
         Workload::Echo1 => runtime.block_on(echo(1, ECHO_TRIPS)),
         Workload::Echo64 => runtime.block_on(echo(ECHO_CONNECTIONS, ECHO_TRIPS_PER_CONNECTION)),
         Workload::Fairness => runtime.block_on(fairness()),
@@ -50,10 +48,15 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::ChildrenMillion => runtime.block_on(children_million()),
         Workload::TaskAwait => runtime.block_on(task_await()),
         Workload::TaskStream => runtime.block_on(task_stream()),
-        Workload::Fanout => runtime.block_on(fanout(false)),
-        Workload::FanoutInTurn => runtime.block_on(fanout(true)),
+        Workload::Fanout => runtime.block_on(fanout(SUBSCRIBERS, BROADCASTS, false)),
+        Workload::FanoutInTurn => runtime.block_on(fanout(SUBSCRIBERS, BROADCASTS, true)),
         Workload::Registry => runtime.block_on(registry()),
     }
+}
+
+fn runtime(workers: usize) -> Result<Runtime, Wrong> {
+    let builder = Runtime::builder().workers(workers).max_processes(2 * IDLE as usize);
+    builder.build().map_err(|error| Wrong::failed("runtime", error))
 }
 
 /// Spawns a process whose result is waited for. If it crashes, the channel closes without one.
@@ -193,7 +196,7 @@ struct Successor(Pid);
 struct LastPlace(usize);
 
 /// The token counts down, one per hop; whoever gets zero reports its own place in the ring.
-async fn ring() -> Result<Vec<f64>, Wrong> {
+async fn ring(nodes: usize, hops: u64) -> Result<Vec<f64>, Wrong> {
     async fn node(place: usize, next: Pid, report: Pid) {
         loop {
             receive! {
@@ -208,20 +211,20 @@ async fn ring() -> Result<Vec<f64>, Wrong> {
         node(0, next, report).await;
     });
     let mut next = first;
-    for place in (1..RING).rev() {
+    for place in (1..nodes).rev() {
         next = process::spawn(node(place, next, report));
     }
     first.send(Successor(next));
     // A lap first, so that every node has run before the clock starts.
     let mut elapsed = Duration::ZERO;
-    for hops in [RING as u64, HOPS] {
+    for hops in [nodes as u64, hops] {
         let start = Instant::now();
         first.send(Token(hops));
         let place = receive! { LastPlace(place) => place };
         elapsed = start.elapsed();
-        equal("the token's last place", place, hops as usize % RING)?;
+        equal("the token's last place", place, hops as usize % nodes)?;
     }
-    Ok(vec![ns_each(elapsed, HOPS)])
+    Ok(vec![ns_each(elapsed, hops)])
 }
 
 /// What a process of the tree has summed up, for the one above it.
@@ -256,13 +259,13 @@ async fn skynet() -> Result<Vec<f64>, Wrong> {
     Ok(skynet_figures(elapsed, probe::peak_resident_bytes() - before))
 }
 
-async fn spawn_exit() -> Result<Vec<f64>, Wrong> {
+async fn spawn_exit(batch: u64) -> Result<Vec<f64>, Wrong> {
     static RUNNING: Latch = Latch::new();
     static ENDED: AtomicU64 = AtomicU64::new(0);
     let start = Instant::now();
-    for _ in 0..SPAWNS / SPAWN_BATCH {
-        RUNNING.set(SPAWN_BATCH);
-        for _ in 0..SPAWN_BATCH {
+    for _ in 0..SPAWNS / batch {
+        RUNNING.set(batch);
+        for _ in 0..batch {
             process::spawn(async {
                 ENDED.fetch_add(1, Ordering::Relaxed);
                 RUNNING.count_down();
@@ -318,11 +321,11 @@ impl Idle for Sum {
     }
 }
 
-async fn spawn_all<I: Idle>() -> Result<(Vec<I::Handle>, Duration), Wrong> {
-    STARTED.set(IDLE);
-    let mut handles = Vec::with_capacity(IDLE as usize);
+async fn spawn_all<I: Idle>(count: u64) -> Result<(Vec<I::Handle>, Duration), Wrong> {
+    STARTED.set(count);
+    let mut handles = Vec::with_capacity(count as usize);
     let start = Instant::now();
-    for i in 0..IDLE {
+    for i in 0..count {
         handles.push(I::spawn(i).await?);
         if i % IDLE_PER_TURN == IDLE_PER_TURN - 1 {
             process::yield_now().await;
@@ -333,7 +336,8 @@ async fn spawn_all<I: Idle>() -> Result<(Vec<I::Handle>, Duration), Wrong> {
 }
 
 async fn stop_all<I: Idle>(handles: Vec<I::Handle>) -> Result<Duration, Wrong> {
-    STOPPED.set(IDLE);
+    let count = handles.len() as u64;
+    STOPPED.set(count);
     let start = Instant::now();
     for (i, handle) in (0..).zip(handles) {
         I::stop(&handle);
@@ -343,22 +347,22 @@ async fn stop_all<I: Idle>(handles: Vec<I::Handle>) -> Result<Duration, Wrong> {
     }
     STOPPED.wait().await;
     let elapsed = start.elapsed();
-    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(IDLE) + IDLE)?;
+    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(count) + count)?;
     Ok(elapsed)
 }
 
 /// The main thread sleeps while memory settles, so that nothing but the idle processes is there.
-fn idle<I: Idle>(runtime: &Runtime) -> Result<Vec<f64>, Wrong> {
+fn idle<I: Idle>(runtime: &Runtime, count: u64) -> Result<Vec<f64>, Wrong> {
     let before = probe::resident_bytes();
-    let (handles, spawning) = runtime.block_on(spawn_all::<I>())?;
+    let (handles, spawning) = runtime.block_on(spawn_all::<I>(count))?;
     thread::sleep(SETTLE);
     let bytes = probe::resident_bytes() - before;
     let stopping = runtime.block_on(stop_all::<I>(handles))?;
-    Ok(vec![ns_each(spawning, IDLE), bytes as f64 / IDLE as f64, ns_each(stopping, IDLE)])
+    Ok(vec![ns_each(spawning, count), bytes as f64 / count as f64, ns_each(stopping, count)])
 }
 
 fn idle_cpu(runtime: &Runtime) -> Result<Vec<f64>, Wrong> {
-    let (handles, _) = runtime.block_on(spawn_all::<Holder>())?;
+    let (handles, _) = runtime.block_on(spawn_all::<Holder>(IDLE))?;
     thread::sleep(SETTLE);
     let (start, before) = (Instant::now(), probe::cpu_time());
     thread::sleep(IDLE_WATCH);
@@ -629,28 +633,28 @@ async fn task_stream() -> Result<Vec<f64>, Wrong> {
 struct News(u64);
 
 /// Takes every broadcast, and says at last what they have summed up to.
-async fn subscriber(news: PubSub) {
+async fn subscriber(news: PubSub, broadcasts: u64) {
     if let Err(error) = news.subscribe("news") {
         process::exit(ExitReason::error(error));
     }
     STARTED.count_down();
     let mut total = 0;
-    for _ in 0..BROADCASTS {
+    for _ in 0..broadcasts {
         total += receive! { News(number) => number };
     }
     stopped_with(total);
 }
 
-async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
+async fn fanout(subscribers: u64, broadcasts: u64, in_turn: bool) -> Result<Vec<f64>, Wrong> {
     let news = PubSub::new("news").start_link().await.map_err(|error| Wrong::failed("start", error))?;
-    STARTED.set(SUBSCRIBERS);
-    STOPPED.set(SUBSCRIBERS);
-    for _ in 0..SUBSCRIBERS {
-        process::spawn(subscriber(news.clone()));
+    STARTED.set(subscribers);
+    STOPPED.set(subscribers);
+    for _ in 0..subscribers {
+        process::spawn(subscriber(news.clone(), broadcasts));
     }
     STARTED.wait().await;
     let start = Instant::now();
-    for number in 0..BROADCASTS {
+    for number in 0..broadcasts {
         news.broadcast("news", News(number)).map_err(|error| Wrong::failed("broadcast", error))?;
         if in_turn {
             process::yield_now().await;
@@ -658,8 +662,8 @@ async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
     }
     STOPPED.wait().await;
     let elapsed = start.elapsed();
-    equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
-    Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
+    equal("sum of all", HELD.load(Ordering::Relaxed), subscribers * sum_below(broadcasts))?;
+    Ok(vec![millions_per_second(elapsed, subscribers * broadcasts)])
 }
 
 /// Nanoseconds that the registered processes took, each for its own call.
@@ -682,32 +686,41 @@ async fn registered(names: Registry<u64, ()>, key: u64) {
 /// To a registered process: unregister and end.
 struct Leave;
 
-async fn registry() -> Result<Vec<f64>, Wrong> {
+/// So many processes, each of which registers itself under a key of its own.
+async fn register_all(count: u64) -> Result<(Registry<u64, ()>, Vec<Pid>), Wrong> {
     let failed = |error| Wrong::failed("registry", error);
     let names = Registry::<u64, ()>::unique("names").start_link().await.map_err(failed)?;
-    STARTED.set(REGISTERED);
-    let owners: Vec<Pid> =
-        (0..REGISTERED).map(|key| process::spawn(registered(names.clone(), key))).collect();
+    STARTED.set(count);
+    let owners = (0..count).map(|key| process::spawn(registered(names.clone(), key))).collect();
     STARTED.wait().await;
-    equal("registered keys", HELD.load(Ordering::Relaxed), sum_below(REGISTERED))?;
+    equal("registered keys", HELD.load(Ordering::Relaxed), sum_below(count))?;
+    Ok((names, owners))
+}
 
+/// So many readers at once, each of which looks up keys here and there; how long until the last is done.
+async fn look_up(names: &Registry<u64, ()>, keys: u64, readers: u64, each: u64) -> Result<Duration, Wrong> {
     let start = Instant::now();
-    let readers: Vec<_> = (0..READERS)
+    let readers: Vec<_> = (0..readers)
         .map(|reader| {
             let names = names.clone();
             spawn_joined(async move {
                 let (mut state, mut found) = (reader, 0);
-                for _ in 0..LOOKUPS_PER_READER {
-                    found += u64::from(names.whereis(&(next_random(&mut state) % REGISTERED)).is_some());
+                for _ in 0..each {
+                    found += u64::from(names.whereis(&random_below(&mut state, keys)).is_some());
                 }
                 Ok(found)
             })
         })
         .collect();
     for reader in readers {
-        equal("found", joined(reader).await?, LOOKUPS_PER_READER)?;
+        equal("found", joined(reader).await?, each)?;
     }
-    let reading = start.elapsed();
+    Ok(start.elapsed())
+}
+
+async fn registry() -> Result<Vec<f64>, Wrong> {
+    let (names, owners) = register_all(REGISTERED).await?;
+    let reading = look_up(&names, REGISTERED, READERS, LOOKUPS_PER_READER).await?;
 
     STOPPED.set(REGISTERED);
     owners.into_iter().for_each(|owner| owner.send(Leave));

@@ -747,7 +747,7 @@ async fn registry() -> Result<Vec<f64>, Wrong> {
     let reader = |reader: u64, names: Arc<[String]>| async move {
         let (mut state, mut found) = (reader, 0);
         for _ in 0..LOOKUPS_PER_READER {
-            let name = names[(next_random(&mut state) % REGISTERED) as usize].as_str();
+            let name = names[random_below(&mut state, REGISTERED) as usize].as_str();
             let actor = ActorRef::<Named>::lookup(name).map_err(|error| Wrong::failed("look-up", error))?;
             found += u64::from(actor.is_some());
         }

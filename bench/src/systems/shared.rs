@@ -1,13 +1,15 @@
 //! What both systems do with the same code, so that it favours neither: counting, and the bytes of the echo.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::check::{Wrong, equal};
-use crate::workloads::ECHO_BYTES;
+use crate::scaling::{BLOCK_BYTES, OPERATIONS};
+use crate::workloads::{ECHO_BYTES, ns_each, random_below};
 
 /// Waiting for many: counts down to zero and wakes whoever waits for that. For one waiter at a time.
 pub(crate) struct Latch {
@@ -72,9 +74,50 @@ pub(crate) async fn round_trip(socket: &mut TcpStream, number: u64) -> Result<()
     equal("echo", received, sent)
 }
 
+/// Reads from one of so many blocks after the other, each of which holds the number of the next: nothing can be fetched
+/// before its turn.
+pub(crate) fn read_blocks(count: u64) -> Result<Vec<f64>, Wrong> {
+    let blocks = one_round(count);
+    let start = Instant::now();
+    // Whole rounds, so that the last read leads back to where the first was.
+    let reads = OPERATIONS.next_multiple_of(count);
+    let mut at = 0;
+    for _ in 0..reads {
+        at = blocks[at][0] as usize;
+    }
+    let elapsed = start.elapsed();
+    equal("the last block's successor", at, 0)?;
+    Ok(vec![ns_each(elapsed, reads)])
+}
+
+/// Blocks whose first words lead through all of them without a pattern and back, by Sattolo's algorithm.
+fn one_round(count: u64) -> Vec<[u64; BLOCK_BYTES / 8]> {
+    let mut blocks: Vec<_> = (0..count).map(|number| [number; BLOCK_BYTES / 8]).collect();
+    let mut state = 0;
+    for last in (1..count).rev() {
+        let other = random_below(&mut state, last) as usize;
+        let next = blocks[last as usize][0];
+        blocks[last as usize][0] = blocks[other][0];
+        blocks[other][0] = next;
+    }
+    blocks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_leads_through_every_block_and_back() {
+        let blocks = one_round(100);
+        let (mut at, mut seen) = (0, [false; 100]);
+        for _ in 0..100 {
+            at = blocks[at][0] as usize;
+            assert!(!std::mem::replace(&mut seen[at], true), "block {at} twice");
+        }
+        assert_eq!(at, 0);
+        assert_eq!(read_blocks(1_000).unwrap().len(), 1);
+    }
 
     #[tokio::test]
     async fn the_last_one_wakes_and_the_latch_can_be_set_again() {

@@ -3,6 +3,8 @@
 //! It is the yardstick, so nothing here is slower than it has to be: no boxing, no locks, no join handle where a counter
 //! does. The runtime is `multi_thread` with two workers, the clients run on them and not on the main thread.
 
+pub(super) mod scaling;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,11 +29,7 @@ use crate::workloads::*;
 /// # Errors
 /// When a result was wrong.
 pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()
-        .map_err(|error| Wrong::failed("runtime", error))?;
+    let runtime = runtime(WORKERS)?;
     match workload {
         Workload::CallSeq => on_worker(&runtime, call_seq()),
         Workload::CallSeqTimeout => on_worker(&runtime, call_seq_timeout()),
@@ -39,13 +37,13 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Cast1to1 => on_worker(&runtime, cast(1)),
         Workload::Cast100to1 => on_worker(&runtime, cast(SENDERS)),
         Workload::Pairs => on_worker(&runtime, pairs()),
-        Workload::Ring => on_worker(&runtime, ring()),
+        Workload::Ring => on_worker(&runtime, ring(RING, HOPS)),
         Workload::Skynet => on_worker(&runtime, skynet()),
-        Workload::SpawnExit => on_worker(&runtime, spawn_exit(Mailbox::Made)),
-        Workload::SpawnExitBare => on_worker(&runtime, spawn_exit(Mailbox::None)),
-        Workload::SpawnIdle => idle(&runtime, spawn_holder, |holder| holder.send(1).is_ok()),
+        Workload::SpawnExit => on_worker(&runtime, spawn_exit(Mailbox::Made, SPAWN_BATCH)),
+        Workload::SpawnExitBare => on_worker(&runtime, spawn_exit(Mailbox::None, SPAWN_BATCH)),
+        Workload::SpawnIdle => idle(&runtime, IDLE, spawn_holder, |holder| holder.send(1).is_ok()),
         Workload::SpawnIdleServer => {
-            idle(&runtime, spawn_idle_server, |server| server.send(Request::Finish(1)).is_ok())
+            idle(&runtime, IDLE, spawn_idle_server, |server| server.send(Request::Finish(1)).is_ok())
         }
         Workload::Echo1 => on_worker(&runtime, echo(1, ECHO_TRIPS)),
         Workload::Echo64 => on_worker(&runtime, echo(ECHO_CONNECTIONS, ECHO_TRIPS_PER_CONNECTION)),
@@ -56,10 +54,15 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::ChildrenMillion => on_worker(&runtime, children_million()),
         Workload::TaskAwait => on_worker(&runtime, task_await()),
         Workload::TaskStream => on_worker(&runtime, task_stream()),
-        Workload::Fanout => on_worker(&runtime, fanout(false)),
-        Workload::FanoutInTurn => on_worker(&runtime, fanout(true)),
+        Workload::Fanout => on_worker(&runtime, fanout(SUBSCRIBERS, BROADCASTS, false)),
+        Workload::FanoutInTurn => on_worker(&runtime, fanout(SUBSCRIBERS, BROADCASTS, true)),
         Workload::Registry => on_worker(&runtime, registry()),
     }
+}
+
+fn runtime(workers: usize) -> Result<Runtime, Wrong> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(workers).enable_all().build().map_err(|error| Wrong::failed("runtime", error))
 }
 
 /// Runs `client` as a task, so that it is measured on a worker.
@@ -211,12 +214,12 @@ async fn pairs() -> Result<Vec<f64>, Wrong> {
 }
 
 /// The token counts down, one per hop; whoever gets zero reports its own place in the ring.
-async fn ring() -> Result<Vec<f64>, Wrong> {
+async fn ring(count: usize, hops: u64) -> Result<Vec<f64>, Wrong> {
     let (done, mut finished) = mpsc::unbounded_channel();
-    let channels: Vec<_> = (0..RING).map(|_| mpsc::unbounded_channel::<u64>()).collect();
+    let channels: Vec<_> = (0..count).map(|_| mpsc::unbounded_channel::<u64>()).collect();
     let nodes: Vec<_> = channels.iter().map(|(node, _)| node.clone()).collect();
     for (place, (_, mut mailbox)) in channels.into_iter().enumerate() {
-        let (next, done) = (nodes[(place + 1) % RING].clone(), done.clone());
+        let (next, done) = (nodes[(place + 1) % count].clone(), done.clone());
         tokio::spawn(async move {
             while let Some(left) = mailbox.recv().await {
                 let sent = match left {
@@ -231,14 +234,14 @@ async fn ring() -> Result<Vec<f64>, Wrong> {
     }
     // A lap first, so that every node has run before the clock starts.
     let mut elapsed = Duration::ZERO;
-    for hops in [RING as u64, HOPS] {
+    for hops in [count as u64, hops] {
         let start = Instant::now();
         nodes[0].send(hops).map_err(|error| Wrong::failed("ring", error))?;
         let place = finished.recv().await;
         elapsed = start.elapsed();
-        equal("the token's last place", place, Some(hops as usize % RING))?;
+        equal("the token's last place", place, Some(hops as usize % count))?;
     }
-    Ok(vec![ns_each(elapsed, HOPS)])
+    Ok(vec![ns_each(elapsed, hops)])
 }
 
 /// Sums the leaves from `first` on. A join handle carries the sum: no channel where a handle does.
@@ -275,13 +278,13 @@ enum Mailbox {
     None,
 }
 
-async fn spawn_exit(mailbox: Mailbox) -> Result<Vec<f64>, Wrong> {
+async fn spawn_exit(mailbox: Mailbox, batch: u64) -> Result<Vec<f64>, Wrong> {
     static RUNNING: Latch = Latch::new();
     static ENDED: AtomicU64 = AtomicU64::new(0);
     let start = Instant::now();
-    for _ in 0..SPAWNS / SPAWN_BATCH {
-        RUNNING.set(SPAWN_BATCH);
-        for _ in 0..SPAWN_BATCH {
+    for _ in 0..SPAWNS / batch {
+        RUNNING.set(batch);
+        for _ in 0..batch {
             let ended = || {
                 ENDED.fetch_add(1, Ordering::Relaxed);
                 RUNNING.count_down();
@@ -326,11 +329,11 @@ fn spawn_idle_server(state: u64) -> Server {
     server
 }
 
-async fn spawn_all<H>(spawn: fn(u64) -> H) -> Result<(Vec<H>, Duration), Wrong> {
-    STARTED.set(IDLE);
-    let mut handles = Vec::with_capacity(IDLE as usize);
+async fn spawn_all<H>(count: u64, spawn: fn(u64) -> H) -> Result<(Vec<H>, Duration), Wrong> {
+    STARTED.set(count);
+    let mut handles = Vec::with_capacity(count as usize);
     let start = Instant::now();
-    for i in 0..IDLE {
+    for i in 0..count {
         handles.push(spawn(i));
         if i % IDLE_PER_TURN == IDLE_PER_TURN - 1 {
             yield_now().await;
@@ -341,7 +344,8 @@ async fn spawn_all<H>(spawn: fn(u64) -> H) -> Result<(Vec<H>, Duration), Wrong> 
 }
 
 async fn stop_all<H>(handles: Vec<H>, stop: fn(&H) -> bool) -> Result<Duration, Wrong> {
-    STOPPED.set(IDLE);
+    let count = handles.len() as u64;
+    STOPPED.set(count);
     let start = Instant::now();
     for (i, handle) in (0..).zip(handles) {
         equal("was there to be stopped", stop(&handle), true)?;
@@ -351,26 +355,27 @@ async fn stop_all<H>(handles: Vec<H>, stop: fn(&H) -> bool) -> Result<Duration, 
     }
     STOPPED.wait().await;
     let elapsed = start.elapsed();
-    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(IDLE) + IDLE)?;
+    equal("state of all", HELD.load(Ordering::Relaxed), sum_below(count) + count)?;
     Ok(elapsed)
 }
 
 /// The main thread sleeps while memory settles, so that nothing but the idle tasks is there.
 fn idle<H: Send + 'static>(
     runtime: &Runtime,
+    count: u64,
     spawn: fn(u64) -> H,
     stop: fn(&H) -> bool,
 ) -> Result<Vec<f64>, Wrong> {
     let before = probe::resident_bytes();
-    let (handles, spawning) = on_worker(runtime, spawn_all(spawn))?;
+    let (handles, spawning) = on_worker(runtime, spawn_all(count, spawn))?;
     thread::sleep(SETTLE);
     let bytes = probe::resident_bytes() - before;
     let stopping = on_worker(runtime, stop_all(handles, stop))?;
-    Ok(vec![ns_each(spawning, IDLE), bytes as f64 / IDLE as f64, ns_each(stopping, IDLE)])
+    Ok(vec![ns_each(spawning, count), bytes as f64 / count as f64, ns_each(stopping, count)])
 }
 
 fn idle_cpu(runtime: &Runtime) -> Result<Vec<f64>, Wrong> {
-    let (handles, _) = on_worker(runtime, spawn_all(spawn_holder))?;
+    let (handles, _) = on_worker(runtime, spawn_all(IDLE, spawn_holder))?;
     thread::sleep(SETTLE);
     let (start, before) = (Instant::now(), probe::cpu_time());
     thread::sleep(IDLE_WATCH);
@@ -591,29 +596,29 @@ async fn task_stream() -> Result<Vec<f64>, Wrong> {
 }
 
 /// Takes every broadcast, and says at last what they have summed up to.
-async fn subscriber(mut mailbox: mpsc::UnboundedReceiver<u64>) {
+async fn subscriber(mut mailbox: mpsc::UnboundedReceiver<u64>, broadcasts: u64) {
     STARTED.count_down();
     let mut total = 0;
-    for _ in 0..BROADCASTS {
+    for _ in 0..broadcasts {
         total += mailbox.recv().await.unwrap_or_default();
     }
     stopped_with(total);
 }
 
 /// tokio's own broadcast channel drops what a slow subscriber has not taken in time, so this is a loop over senders.
-async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
-    STARTED.set(SUBSCRIBERS);
-    STOPPED.set(SUBSCRIBERS);
-    let subscribers: Vec<_> = (0..SUBSCRIBERS)
+async fn fanout(count: u64, broadcasts: u64, in_turn: bool) -> Result<Vec<f64>, Wrong> {
+    STARTED.set(count);
+    STOPPED.set(count);
+    let subscribers: Vec<_> = (0..count)
         .map(|_| {
             let (sender, mailbox) = mpsc::unbounded_channel();
-            tokio::spawn(subscriber(mailbox));
+            tokio::spawn(subscriber(mailbox, broadcasts));
             sender
         })
         .collect();
     STARTED.wait().await;
     let start = Instant::now();
-    for number in 0..BROADCASTS {
+    for number in 0..broadcasts {
         for subscriber in &subscribers {
             subscriber.send(number).map_err(|error| Wrong::failed("send", error))?;
         }
@@ -623,8 +628,8 @@ async fn fanout(in_turn: bool) -> Result<Vec<f64>, Wrong> {
     }
     STOPPED.wait().await;
     let elapsed = start.elapsed();
-    equal("sum of all", HELD.load(Ordering::Relaxed), SUBSCRIBERS * sum_below(BROADCASTS))?;
-    Ok(vec![millions_per_second(elapsed, SUBSCRIBERS * BROADCASTS)])
+    equal("sum of all", HELD.load(Ordering::Relaxed), count * sum_below(broadcasts))?;
+    Ok(vec![millions_per_second(elapsed, count * broadcasts)])
 }
 
 /// Nanoseconds that the registered tasks took, each for its own call.
@@ -647,26 +652,31 @@ async fn registered(names: Names, key: u64, stop: oneshot::Receiver<()>) {
     STOPPED.count_down();
 }
 
-async fn registry() -> Result<Vec<f64>, Wrong> {
+/// So many tasks, each of which puts itself under a key of its own; what stops each of them.
+async fn register_all(count: u64) -> Result<(Names, Vec<oneshot::Sender<()>>), Wrong> {
     let names = Names::default();
-    STARTED.set(REGISTERED);
+    STARTED.set(count);
     let mut owners = Vec::new();
-    for key in 0..REGISTERED {
+    for key in 0..count {
         let (owner, stop) = oneshot::channel();
         tokio::spawn(registered(Arc::clone(&names), key, stop));
         owners.push(owner);
     }
     STARTED.wait().await;
-    equal("registered keys", HELD.load(Ordering::Relaxed), sum_below(REGISTERED))?;
+    equal("registered keys", HELD.load(Ordering::Relaxed), sum_below(count))?;
+    Ok((names, owners))
+}
 
+/// So many readers at once, each of which looks up keys here and there; how long until the last is done.
+async fn look_up(names: &Names, keys: u64, readers: u64, each: u64) -> Result<Duration, Wrong> {
     let start = Instant::now();
-    let readers: Vec<_> = (0..READERS)
+    let readers: Vec<_> = (0..readers)
         .map(|reader| {
-            let names = Arc::clone(&names);
+            let names = Arc::clone(names);
             tokio::spawn(async move {
                 let (mut state, mut found) = (reader, 0);
-                for _ in 0..LOOKUPS_PER_READER {
-                    let key = next_random(&mut state) % REGISTERED;
+                for _ in 0..each {
+                    let key = random_below(&mut state, keys);
                     found += u64::from(names.get(&key).is_some_and(|number| *number == key));
                 }
                 found
@@ -675,9 +685,14 @@ async fn registry() -> Result<Vec<f64>, Wrong> {
         .collect();
     for reader in readers {
         let found = reader.await.map_err(|error| Wrong::failed("reader", error))?;
-        equal("found", found, LOOKUPS_PER_READER)?;
+        equal("found", found, each)?;
     }
-    let reading = start.elapsed();
+    Ok(start.elapsed())
+}
+
+async fn registry() -> Result<Vec<f64>, Wrong> {
+    let (names, owners) = register_all(REGISTERED).await?;
+    let reading = look_up(&names, REGISTERED, READERS, LOOKUPS_PER_READER).await?;
 
     STOPPED.set(REGISTERED);
     for owner in owners {

@@ -48,6 +48,9 @@ pub(crate) struct Spent;
 pub(crate) struct Saved {
     entries: VecDeque<(u64, Option<OwnedNode>)>,
     live: usize,
+    /// The place that was found last. A receive goes from one to the next, and puts back what it has just taken: each would
+    /// be a search otherwise. Only a guess, as places move when others are tidied away.
+    found: usize,
     /// The last references made by this process, each with the number of the next message at that time.
     marks: VecDeque<(Reference, u64)>,
 }
@@ -62,22 +65,34 @@ impl Saved {
         self.live += 1;
     }
 
+    /// The place of the first entry whose number is at least `from`.
+    fn place_of(&mut self, from: u64) -> usize {
+        let is_below = |place: usize| self.entries.get(place).map(|(sequence, _)| *sequence < from);
+        // That everything before a place is below `from`, and nothing from there on.
+        let is_it = |place: usize| {
+            place.checked_sub(1).is_none_or(|before| is_below(before) == Some(true))
+                && is_below(place) != Some(true)
+        };
+        let guesses = [0, self.found, self.found + 1];
+        let search = || self.entries.partition_point(|(sequence, _)| *sequence < from);
+        self.found = guesses.into_iter().find(|&place| is_it(place)).unwrap_or_else(search);
+        self.found
+    }
+
     /// The first message whose number is at least `from`.
     fn take_from(&mut self, from: u64) -> Option<(u64, OwnedNode)> {
-        let start = if self.entries.front().is_none_or(|(first, _)| *first >= from) {
-            0
-        } else {
-            self.entries.partition_point(|(sequence, _)| *sequence < from)
-        };
-        let entry = self.entries.range_mut(start..).find(|(_, node)| node.is_some())?;
+        let start = self.place_of(from);
+        let (further, entry) =
+            self.entries.range_mut(start..).enumerate().find(|(_, (_, node))| node.is_some())?;
         let taken = (entry.0, entry.1.take()?);
+        self.found = start + further;
         self.live -= 1;
         Some(taken)
     }
 
     /// A message that was taken and not wanted goes back to its place.
     fn put_back(&mut self, sequence: u64, node: OwnedNode) {
-        let at = self.entries.partition_point(|(other, _)| *other < sequence);
+        let at = self.place_of(sequence);
         match self.entries.get_mut(at) {
             Some((other, place)) if *other == sequence => *place = Some(node),
             // Its empty place was tidied away meanwhile.
