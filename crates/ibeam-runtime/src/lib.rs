@@ -90,7 +90,7 @@ pub mod __private {
         Answer, Answers, Promise, answering, catch_exit, catch_failure, catch_failure_of, dropped_callers,
         flush_message, promise,
     };
-    pub use crate::raw::future::FutureBox;
+    pub use crate::raw::future::Boxed;
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;
     pub use crate::runtime::{extension, hash_seed, key as runtime_key};

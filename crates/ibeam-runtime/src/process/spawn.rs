@@ -370,8 +370,8 @@ impl Spawn {
         F::Output: Termination,
     {
         let future = match self.special.as_ref().and_then(|special| special.span.as_ref()) {
-            None => FutureBox::of_process(future),
-            Some(span) => FutureBox::of_process(future.instrument(span.clone())),
+            None => FutureBox::new(future),
+            Some(span) => FutureBox::new(future.instrument(span.clone())),
         };
         self.start_boxed(parent, monitor, future)
     }

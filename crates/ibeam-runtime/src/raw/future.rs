@@ -1,4 +1,4 @@
-//! Futures with their types forgotten: that of a process, and those that behaviours box for each of their processes.
+//! The future of a process, with its type forgotten, and futures in boxes that are made for each process.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -11,25 +11,21 @@ use crate::exit_reason::ExitReason;
 use crate::process::Termination;
 use crate::raw::memory;
 
-/// A future on the heap that ends with a `T`: the one of a process with an exit reason. Two words; dropping it drops the future.
-/// In memory that is kept for the next one.
-pub struct FutureBox<T: 'static = ExitReason> {
+/// A future on the heap that ends with an exit reason. Two words; dropping it drops the future.
+pub(crate) struct FutureBox {
     data: NonNull<()>,
-    vtable: &'static FutureVtable<T>,
+    vtable: &'static FutureVtable,
 }
 
-struct FutureVtable<T> {
-    poll: unsafe fn(NonNull<()>, &mut Context<'_>) -> Poll<T>,
+struct FutureVtable {
+    poll: unsafe fn(NonNull<()>, &mut Context<'_>) -> Poll<ExitReason>,
     drop: unsafe fn(NonNull<()>),
     type_name: fn() -> &'static str,
     size: usize,
 }
 
-// SAFETY: only `Send` futures come in (see `of_process` and `pin`), and the box is their only owner.
-unsafe impl<T: 'static> Send for FutureBox<T> {}
-
-// What is pinned is the future, which stays where it is.
-impl<T: 'static> Unpin for FutureBox<T> {}
+// SAFETY: only `Send` futures come in (see `new`), and the box is their only owner.
+unsafe impl Send for FutureBox {}
 
 struct Of<F>(PhantomData<F>);
 
@@ -38,18 +34,7 @@ where
     F: Future + Send + 'static,
     F::Output: Termination,
 {
-    const PROCESS: &'static FutureVtable<ExitReason> = &FutureVtable {
-        poll: poll_process::<F>,
-        drop: drop_future::<F>,
-        type_name: std::any::type_name::<F>,
-        size: size_of::<F>(),
-    };
-}
-
-struct Plain<F>(PhantomData<F>);
-
-impl<F: Future<Output: 'static> + Send + 'static> Plain<F> {
-    const VTABLE: &'static FutureVtable<F::Output> = &FutureVtable {
+    const VTABLE: &'static FutureVtable = &FutureVtable {
         poll: poll_future::<F>,
         drop: drop_future::<F>,
         type_name: std::any::type_name::<F>,
@@ -57,18 +42,13 @@ impl<F: Future<Output: 'static> + Send + 'static> Plain<F> {
     };
 }
 
-unsafe fn poll_future<F: Future>(data: NonNull<()>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    // SAFETY: `data` is the `F` of a `FutureBox`, borrowed for this call; it never moves out of its box.
-    unsafe { Pin::new_unchecked(&mut *data.cast::<F>().as_ptr()) }.poll(cx)
-}
-
-unsafe fn poll_process<F>(data: NonNull<()>, cx: &mut Context<'_>) -> Poll<ExitReason>
+unsafe fn poll_future<F>(data: NonNull<()>, cx: &mut Context<'_>) -> Poll<ExitReason>
 where
     F: Future,
     F::Output: Termination,
 {
-    // SAFETY: by the caller's word.
-    unsafe { poll_future::<F>(data, cx) }.map(Termination::into_exit_reason)
+    // SAFETY: `data` is the `F` of a `FutureBox`, borrowed for this call; it never moves out of its box.
+    unsafe { Pin::new_unchecked(&mut *data.cast::<F>().as_ptr()) }.poll(cx).map(Termination::into_exit_reason)
 }
 
 unsafe fn drop_future<F>(data: NonNull<()>) {
@@ -82,34 +62,51 @@ unsafe fn drop_future<F>(data: NonNull<()>) {
         }
     }
     let emptied = Emptied::<F>(data.cast());
-    // SAFETY: `data` is the `F` of a `FutureBox` that is being dropped.
+    // SAFETY: `data` is the `F` of a box that is being dropped.
     unsafe { emptied.0.drop_in_place() };
 }
 
-impl<T: 'static> FutureBox<T> {
+/// As `Pin<Box<F>>`, in memory that is kept for the next one. One word; what polls it has no part of the future's code.
+#[must_use = "nothing runs until it is awaited"]
+pub struct Boxed<F>(NonNull<F>);
+
+// SAFETY: it is the future's only owner.
+unsafe impl<F: Send> Send for Boxed<F> {}
+
+// What is pinned is the future, which stays where it is.
+impl<F> Unpin for Boxed<F> {}
+
+impl<F> Boxed<F> {
     /// As `Box::pin`.
-    pub fn pin<F: Future<Output = T> + Send + 'static>(future: F) -> Self {
-        Self { data: memory::new(future).cast(), vtable: Plain::<F>::VTABLE }
+    pub fn pin(future: F) -> Self {
+        Self(memory::new(future))
     }
 }
 
-impl<T: 'static> Future for FutureBox<T> {
-    type Output = T;
+impl<F: Future> Future for Boxed<F> {
+    type Output = F::Output;
 
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        // SAFETY: the future is ours, and the table is its type's.
-        unsafe { (self.vtable.poll)(self.data, cx) }
+    #[inline(never)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: the future is ours, and never moves out of its box.
+        unsafe { Pin::new_unchecked(self.0.as_mut()) }.poll(cx)
+    }
+}
+
+impl<F> Drop for Boxed<F> {
+    fn drop(&mut self) {
+        // SAFETY: the future is ours, and came from `memory::new`.
+        unsafe { drop_future::<F>(self.0.cast()) }
     }
 }
 
 impl FutureBox {
-    pub(crate) fn of_process<F>(future: F) -> Self
+    pub(crate) fn new<F>(future: F) -> Self
     where
         F: Future + Send + 'static,
         F::Output: Termination,
     {
-        Self { data: memory::new(future).cast(), vtable: Of::<F>::PROCESS }
+        Self { data: memory::new(future).cast(), vtable: Of::<F>::VTABLE }
     }
 
     /// Polls the future in `cell`, where it stays.
@@ -140,7 +137,7 @@ impl FutureBox {
     }
 }
 
-impl<T: 'static> Drop for FutureBox<T> {
+impl Drop for FutureBox {
     fn drop(&mut self) {
         // SAFETY: the future is ours, and the table is its type's.
         unsafe { (self.vtable.drop)(self.data) }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ibeam_runtime::process::{self, Key, receive_with, recv};
 use ibeam_runtime::{Exit, ExitReason, Instant, Message, Via};
 
-use ibeam_runtime::__private::{Described, FutureBox, Promise, catch_exit};
+use ibeam_runtime::__private::{Boxed, Described, Promise, catch_exit};
 
 use super::outcome::{First, InitKind};
 use super::start::Begun;
@@ -40,7 +40,7 @@ pub(super) fn run<S: GenServer>(
 ) -> impl Future<Output = ExitReason> + Send {
     let waits = Waits { linked: setup.linked, hibernates: setup.hibernate_after.is_some() };
     // Apart only below: what the future captures it keeps, and this is one word.
-    let begin = FutureBox::pin(begin::<S>(args, setup, starter));
+    let begin = Boxed::pin(begin::<S>(args, setup, starter));
     async move {
         let (mut server, mut state) = match begin.await {
             Ok(begun) => begun,

@@ -49,7 +49,7 @@ where
     let shared = runtime::current();
     let at = shared.now() + delay;
     let later = Later::new(
-        FutureBox::of_process(future),
+        FutureBox::new(future),
         Owner::current().map(|owner| owner.lineage_for_children(OnBehalf::Nobody)),
     );
     arm(shared, None, Entry::Start(Box::new(later)), at, Reference::unique())

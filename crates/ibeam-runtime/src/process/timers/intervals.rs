@@ -139,7 +139,7 @@ where
     let make = Box::new(move || {
         let start = Arc::clone(&start);
         // Called in the process that it starts: a panic in it is that one's.
-        Later::new(FutureBox::of_process(async move { start().await }), lineage.clone())
+        Later::new(FutureBox::new(async move { start().await }), lineage.clone())
     });
     begin(runtime::current(), owner.map(Owner::pid), false, period, Action::Start { next: None, make })
 }
