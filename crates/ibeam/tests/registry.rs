@@ -3,7 +3,11 @@
 #[path = "../../ibeam-runtime/tests/common/mod.rs"]
 mod common;
 
-use common::{end_of, first, on_every_driver};
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use common::{end_of, first, on_every_driver, until_it_waits};
 use ibeam::prelude::*;
 use ibeam::registry::{Duplicate, PartitionBy};
 
@@ -103,6 +107,27 @@ fn the_end_of_a_registry_is_an_exit_signal_for_its_owners() {
         assert_eq!(rooms.count(), 0);
         let error = rooms.register(3, String::new()).unwrap_err();
         assert_eq!(error, RegisterError::NotRunning { registry: "rooms".into() });
+    });
+}
+
+/// What belongs to one run goes with it, and with no other.
+#[test]
+fn the_end_of_a_run_is_not_that_of_the_next() {
+    on_every_driver(|| async {
+        let former = rooms().await;
+        former.put_meta("run", 1);
+        let supervisor = SupervisorRef::of(process::whereis("rooms").unwrap());
+        // Somebody gives its name away, though it runs.
+        process::unregister("rooms").unwrap();
+        let rooms = rooms().await;
+        assert_eq!(rooms.meta::<i32>("run"), None);
+        rooms.put_meta("run", 2);
+        supervisor.stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+        assert_eq!(former.meta::<i32>("run"), Some(2), "a handle is by name");
+        SupervisorRef::named("rooms").stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+        assert_eq!(rooms.meta::<i32>("run"), None);
+        rooms.put_meta("run", 3);
+        assert_eq!(rooms.meta::<i32>("run"), None, "nothing runs");
     });
 }
 
@@ -228,5 +253,99 @@ fn a_key_is_found_by_what_it_can_be_borrowed_as() {
         assert_eq!(topics.lookup("room:0").len(), 41);
         topics.unregister("room:0");
         assert_eq!((topics.lookup("room:0").len(), topics.count()), (0, 39));
+    });
+}
+
+/// One of them, and the line behind it: who leaves the line is passed over, and a lock that nobody has is forgotten.
+#[test]
+fn a_lock_is_had_by_one_after_the_other() {
+    struct Locked(u32);
+    struct Release;
+    on_every_driver(|| async {
+        let rooms = rooms().await;
+        let (me, key) = (process::self_pid(), Arc::new("key"));
+        let mut line = Vec::new();
+        for number in 0..5 {
+            let (rooms, key) = (rooms.clone(), Arc::clone(&key));
+            let locked = move || async move {
+                me.send(Locked(number));
+                first::<Release>().await;
+            };
+            let pid = process::spawn(async move { rooms.lock(key, locked).await });
+            until_it_waits(pid).await;
+            line.push(pid);
+        }
+        assert_eq!(first::<Locked>().await.0, 0);
+        // Of those who wait, and then the one who has it.
+        for gone in [1, 3, 0] {
+            process::kill(line[gone]);
+            end_of(line[gone]).await;
+        }
+        assert_eq!(first::<Locked>().await.0, 2);
+        line[2].send(Release);
+        assert_eq!(first::<Locked>().await.0, 4);
+        line[4].send(Release);
+        end_of(line[4]).await;
+        assert_eq!((Arc::strong_count(&key), process::try_recv().is_none()), (1, true));
+        assert_eq!(rooms.lock("key", || async { "free" }).await, "free");
+    });
+}
+
+/// A key whose hash says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alike(u32);
+
+impl Hash for Alike {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+#[test]
+fn keys_that_hash_alike_are_different_keys() {
+    on_every_driver(|| async {
+        let rooms = rooms().await;
+        rooms.put_meta(Alike(1), "one");
+        rooms.put_meta(Alike(2), "two");
+        let both = || [rooms.meta::<&str>(Alike(1)), rooms.meta::<&str>(Alike(2))];
+        assert_eq!(both(), [Some("one"), Some("two")]);
+        rooms.delete_meta(Alike(1));
+        assert_eq!(both(), [None, Some("two")]);
+        let inner = || async { rooms.lock(Alike(2), || async { "both" }).await };
+        assert_eq!(rooms.lock(Alike(1), inner).await, "both");
+    });
+}
+
+#[test]
+fn a_parallel_dispatch_has_a_process_per_partition() {
+    on_every_driver(|| async {
+        let me = process::self_pid();
+        for (partitions, by) in [(2, PartitionBy::Pid), (2, PartitionBy::Key), (1, PartitionBy::Pid)] {
+            let name = format!("{by:?} {partitions}");
+            let topics = Registry::<&str, u32>::duplicate(name).partitions(partitions).partition_by(by);
+            let topics = topics.start_link().await.unwrap();
+            for number in 0..40 {
+                let topics = topics.clone();
+                process_that(move || assert!(topics.register("news", number).is_ok())).await;
+            }
+            let met = Arc::new(Mutex::new(Vec::new()));
+            let meet = Arc::clone(&met);
+            let there = move |_, number: &u32| meet.lock().unwrap().push((*number, process::self_pid()));
+            assert_eq!(topics.dispatch_parallel(&"news", there).await, Ok(()));
+            let mut met = std::mem::take(&mut *met.lock().unwrap());
+            met.sort_unstable();
+            assert!(met.iter().map(|(number, _)| *number).eq(0..40), "{met:?}");
+            let callers: HashSet<Pid> = met.into_iter().map(|(_, caller)| caller).collect();
+            if partitions == 2 && by == PartitionBy::Pid {
+                assert!(callers.len() == 2 && !callers.contains(&me), "{callers:?}");
+                let seven = |_, number: &u32| {
+                    if *number == 7 {
+                        process::exit(ExitReason::other("seven"));
+                    }
+                };
+                let ended = topics.dispatch_parallel(&"news", seven).await;
+                assert_eq!(ended, Err(ExitReason::other("seven")));
+            } else {
+                assert_eq!(callers, HashSet::from([me]));
+            }
+        }
     });
 }
