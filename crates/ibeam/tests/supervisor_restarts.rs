@@ -6,6 +6,7 @@
 mod common;
 mod supervisors;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use common::{idle, on_each_driver};
 use ibeam::Instant;
 use ibeam::prelude::*;
-use ibeam::supervisor::{Backoff, StartedChild};
+use ibeam::supervisor::Backoff;
 use supervisors::{HOUR, Switch, counts, crash, end, obey, one_for_one, pid, start, watch};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,9 +30,9 @@ fn on_virtual_clocks<B: Future<Output = ()> + Send + 'static>(body: fn() -> B) {
     });
 }
 
-/// What was started and when, and the last process of all.
+/// What was started and when, and as which processes.
 #[derive(Clone, Default)]
-struct Diary(Arc<Mutex<(Vec<(String, Instant)>, Option<Pid>)>>);
+struct Diary(Arc<Mutex<(Vec<(String, Instant)>, Vec<Pid>)>>);
 
 impl Diary {
     /// What was written since the last time: `+a 3` is a start 3 units after `began`, `!a 3` one that failed.
@@ -43,9 +44,16 @@ impl Diary {
 
     /// Has the last process that was started end, and forgets what was before. When that was.
     async fn crash(&self) -> Instant {
-        let last = self.0.lock().unwrap().1.expect("a start");
-        self.0.lock().unwrap().0.clear();
+        let last = std::mem::take(&mut *self.0.lock().unwrap()).1.pop().expect("a start");
         end(last, crash()).await;
+        process::now()
+    }
+
+    /// Has all processes end at once.
+    fn crash_all(&self) -> Instant {
+        for pid in std::mem::take(&mut *self.0.lock().unwrap()).1 {
+            process::kill(pid);
+        }
         process::now()
     }
 
@@ -60,7 +68,7 @@ impl Diary {
             async move {
                 may?;
                 let pid = process::spawn_link(obey());
-                diary.0.lock().unwrap().1 = Some(pid);
+                diary.0.lock().unwrap().1.push(pid);
                 Ok(pid)
             }
         })
@@ -91,26 +99,39 @@ fn doubling() -> Backoff {
     Backoff::new(SECOND, 8 * SECOND).jitter(0.0)
 }
 
-/// Of the child's own back-off and of the supervisor's, in both kinds of supervisors.
+/// Either kind of supervisor.
+async fn supervisor(
+    dynamic: bool,
+    backoff: Option<Backoff>,
+    restarts: usize,
+    children: Vec<ChildSpec>,
+) -> Pid {
+    process::trap_exit(true);
+    if dynamic {
+        let plan = DynamicSupervisor::spec().intensity(restarts, HOUR);
+        let plan = backoff.into_iter().fold(plan, DynamicSupervisor::backoff);
+        let supervisor = plan.start_link().await.unwrap();
+        for child in children {
+            supervisor.start_child(child).await.unwrap();
+        }
+        supervisor.pid().unwrap()
+    } else {
+        let plan = one_for_one().intensity(restarts, HOUR).children(children);
+        let plan = backoff.into_iter().fold(plan, Supervisor::backoff);
+        plan.start_link().await.unwrap().pid().unwrap()
+    }
+}
+
+/// Of the child's own back-off and of the supervisor's.
 #[test]
 fn waits_double_until_a_child_is_stable() {
     on_virtual_clocks(|| async {
-        process::trap_exit(true);
         for (dynamic, own) in [(false, true), (false, false), (true, true), (true, false)] {
             let (switch, diary) = (Switch::on(), Diary::default());
             let child = diary.switched("a", &switch);
             let child = if own { child.backoff(doubling()) } else { child };
-            let supervisor = if dynamic {
-                let supervisor = DynamicSupervisor::spec().intensity(4, HOUR);
-                let supervisor = if own { supervisor } else { supervisor.backoff(doubling()) };
-                let supervisor = supervisor.start_link().await.unwrap();
-                assert!(matches!(supervisor.start_child(child).await, Ok(StartedChild { pid: Some(_), .. })));
-                supervisor.pid().unwrap()
-            } else {
-                let supervisor = one_for_one().intensity(4, HOUR).child(child);
-                let supervisor = if own { supervisor } else { supervisor.backoff(doubling()) };
-                supervisor.start_link().await.unwrap().pid().unwrap()
-            };
+            let of_all = (!own).then(doubling);
+            let supervisor = supervisor(dynamic, of_all, 4, vec![child]).await;
             switch.set(false);
             let began = diary.crash().await;
             process::sleep(25 * SECOND).await;
@@ -133,6 +154,29 @@ fn waits_double_until_a_child_is_stable() {
             let over = watch(supervisor);
             diary.crash().await;
             assert_eq!(over.await, ExitReason::Shutdown, "ends count, tries do not: this is the fifth");
+        }
+    });
+}
+
+/// The jitter: up to half of the wait here.
+#[test]
+fn who_fails_together_does_not_come_back_together() {
+    on_virtual_clocks(|| async {
+        for dynamic in [false, true] {
+            let (switch, diary) = (Switch::on(), Diary::default());
+            let children = ["a", "b", "c", "d", "e"].map(|id| diary.switched(id, &switch));
+            let backoff = Backoff::new(10 * SECOND, HOUR).jitter(0.5);
+            let _supervisor = supervisor(dynamic, Some(backoff), 10, children.into()).await;
+            diary.crash_all();
+            process::sleep(SECOND).await;
+            let began = diary.crash_all();
+            process::sleep(11 * SECOND).await;
+            let starts = diary.take(began, MS);
+            let times: BTreeSet<u32> =
+                starts.iter().map(|start| start.split(' ').nth(1).unwrap().parse().unwrap()).collect();
+            // A timer may be a little late, and two of them come to the same time.
+            assert!(starts.len() == 5 && times.len() > 2, "{starts:?}");
+            assert_eq!(times.len(), times.range(5_000..=10_050).count(), "{starts:?}");
         }
     });
 }

@@ -299,7 +299,7 @@ impl<R: Recipe> Supervising<R> {
         if failing.backoff.is_stable_after(now - failing.started) {
             failing.failures = 0;
         }
-        let wait = failing.backoff.delay(failing.failures, random(failing.failures, self.children.len()));
+        let wait = failing.backoff.delay(failing.failures, random(pid, failing.failures));
         failing.failures = failing.failures.saturating_add(1);
         if wait.is_zero() {
             return self.start_again(pid).await;
@@ -359,9 +359,7 @@ impl<R: Recipe> Supervising<R> {
         match self.failing.get_mut(&pid) {
             None => me.send(retry),
             Some(failing) => {
-                let wait = failing
-                    .backoff
-                    .delay(failing.failures.max(1), random(failing.failures, self.children.len()));
+                let wait = failing.backoff.delay(failing.failures.max(1), random(pid, failing.failures));
                 failing.failures = failing.failures.saturating_add(1);
                 process::send_after(me, retry, wait);
             }
@@ -530,7 +528,7 @@ impl<R: Recipe> Supervising<R> {
 }
 
 /// What shortens a wait: no two are equally long. The same in each run of a simulation.
-fn random(failures: u32, children: usize) -> u64 {
+fn random(pid: Pid, failures: u32) -> u64 {
     use std::hash::BuildHasher;
-    foldhash::fast::FixedState::default().hash_one((process::now(), failures, children))
+    foldhash::fast::FixedState::default().hash_one((process::now(), pid, failures))
 }
