@@ -376,10 +376,8 @@ impl<R: Recipe> Supervising<R> {
     fn terminate_child(&mut self, pid: Pid, from: CallFrom<TerminateReply>) {
         match self.children.get(pid).map(|child| (child.state(), child.shutdown())) {
             None => drop(from.reply(Err(DynamicChildError::NotFound { pid }))),
-            Some((State::Stopping, _)) if self.callers.contains_key(&pid) => {
-                self.late_callers.push((pid, from));
-            }
-            Some((State::Stopping, _)) => drop(self.callers.insert(pid, from)),
+            // It stops because somebody has asked for it.
+            Some((State::Stopping, _)) => self.late_callers.push((pid, from)),
             Some((State::Restarting, _)) => {
                 self.forget(pid);
                 from.reply(Ok(()));
