@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{end_of, first, on_every_driver, until_it_waits};
 use ibeam::prelude::*;
-use ibeam::registry::{Duplicate, PartitionBy};
+use ibeam::registry::{Duplicate, PartitionBy, RegistryValue};
 
 /// Does nothing until it is ended.
 async fn idle() {
@@ -18,6 +18,10 @@ async fn idle() {
 
 async fn rooms() -> Registry<u32, String> {
     Registry::unique("rooms").partitions(2).start_link().await.unwrap()
+}
+
+fn rooms_supervisor() -> SupervisorRef {
+    SupervisorRef::named("rooms")
 }
 
 async fn topics(by: PartitionBy) -> Registry<&'static str, u32, Duplicate> {
@@ -124,7 +128,7 @@ fn the_end_of_a_run_is_not_that_of_the_next() {
         rooms.put_meta("run", 2);
         supervisor.stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
         assert_eq!(former.meta::<i32>("run"), Some(2), "a handle is by name");
-        SupervisorRef::named("rooms").stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+        rooms_supervisor().stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
         assert_eq!(rooms.meta::<i32>("run"), None);
         rooms.put_meta("run", 3);
         assert_eq!(rooms.meta::<i32>("run"), None, "nothing runs");
@@ -164,6 +168,55 @@ fn a_partition_lets_go_of_all_its_owners() {
                 assert_eq!((topics.count(), topics.select(|key, _, _| Some(*key))), (0, vec![]));
             }
         }
+    });
+}
+
+/// However many entries an owner has; listeners are told of none of them.
+#[test]
+fn an_owner_hears_of_the_end_of_its_partition_once() {
+    on_every_driver(|| async {
+        process::trap_exit(true);
+        let me = process::self_pid();
+        process::register("listener", me).unwrap();
+        let rooms: Registry<u32, u32> =
+            Registry::unique("rooms").listeners(["listener"]).start_link().await.unwrap();
+        // More than it lets go of in one turn.
+        for key in 0..1_200 {
+            rooms.register(key, key).unwrap();
+            first::<RegistryEvent<u32, u32>>().await;
+        }
+        let partition = rooms.register(1_200, 0).unwrap();
+        first::<RegistryEvent<u32, u32>>().await;
+        rooms_supervisor().stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+        let mut heard = Vec::new();
+        while let Some(message) = process::try_recv() {
+            let exit: Exit = message.downcast().unwrap_or_else(|other| panic!("{other:?}"));
+            heard.push((exit.pid, exit.reason));
+        }
+        heard.retain(|(pid, _)| *pid == partition);
+        assert_eq!(heard, [(partition, ExitReason::Shutdown)]);
+    });
+}
+
+/// Though its former owner lives on; with values that have a destructor, and with others.
+#[test]
+fn a_key_that_was_unregistered_is_free() {
+    async fn check<V: RegistryValue + Default>() {
+        let rooms: Registry<u32, V> = Registry::unique("rooms").start_link().await.unwrap();
+        for _ in 0..2 {
+            rooms.register(1, V::default()).unwrap();
+            rooms.unregister(&1);
+        }
+        let other = rooms.clone();
+        let owner = process_that(move || assert!(other.register(1, V::default()).is_ok())).await;
+        rooms.unregister(&1);
+        rooms.unregister_match(&1, |_| true);
+        assert_eq!(rooms.whereis(&1), Some(owner), "it is somebody else's");
+        rooms_supervisor().stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+    }
+    on_every_driver(|| async {
+        check::<u32>().await;
+        check::<String>().await;
     });
 }
 
