@@ -496,6 +496,22 @@ fn a_limit_is_what_it_says() {
     });
 }
 
+/// What is known about limits is tidied up then, but for this one.
+#[test]
+fn a_limit_holds_though_many_others_have_stopped() {
+    on_every_driver(|| async {
+        let supervisor = plain().await;
+        let slow = start(&supervisor, deaf().shutdown(Duration::from_millis(20))).await;
+        let (asking, monitor) = (supervisor.clone(), process::monitor(slow));
+        process::spawn(async move { asking.terminate_child(slow).await });
+        for _ in 0..200 {
+            let quick = start(&supervisor, sleeper()).await;
+            assert_eq!(supervisor.terminate_child(quick).await, Ok(()));
+        }
+        assert_eq!(down(monitor).await.reason, ExitReason::Killed);
+    });
+}
+
 /// A child that removes its link: nothing tells of its end, unless it is watched.
 fn slips_away(after_the_signal: bool) -> ChildSpec {
     ChildSpec::new("slips away", move || async move {

@@ -530,3 +530,38 @@ fn random(pid: Pid, failures: u32) -> u64 {
     use std::hash::BuildHasher;
     foldhash::fast::FixedState::default().hash_one((process::now(), pid, failures))
 }
+
+#[cfg(test)]
+mod tests {
+    use ibeam_runtime::sim::Simulation;
+
+    use super::super::AnyChild;
+    use super::*;
+    use crate::supervisor::ChildSpec;
+
+    #[test]
+    fn nothing_is_kept_of_a_child_that_is_forgotten() {
+        Simulation::new(0).run(async {
+            let mut supervisor = Supervising::<AnyChild> {
+                recipe: AnyChild::default(),
+                module: "supervisor",
+                max_children: usize::MAX,
+                intensity: Intensity::new(Flags::default().limits),
+                backoff: None,
+                children: Children::new(),
+                deadlines: Deadlines::default(),
+                armed: None,
+                callers: HashMap::default(),
+                late_callers: Vec::new(),
+                failing: HashMap::default(),
+            };
+            let child =
+                ChildSpec::new("a", || async { Ok(process::spawn_link(std::future::pending::<()>())) });
+            let child = child.backoff(Backoff::new(LOOK, LOOK));
+            let pid = supervisor.start_child(child).await.unwrap().pid.unwrap();
+            assert_eq!((supervisor.children.len(), supervisor.failing.len()), (1, 1));
+            supervisor.forget(pid);
+            assert_eq!((supervisor.children.len(), supervisor.failing.len()), (0, 0));
+        });
+    }
+}
