@@ -114,6 +114,42 @@ fn the_end_of_a_registry_is_an_exit_signal_for_its_owners() {
     });
 }
 
+/// As if the registry were a process that is called and is not there.
+#[test]
+fn a_name_in_a_registry_that_does_not_run() {
+    on_every_driver(|| async {
+        let nobody = Registry::<u32, u32>::named("nobody");
+        let (_, monitor) = process::spawn_monitor(async move {
+            let _ = nobody.via(1_u32).register(process::self_pid()).await;
+        });
+        let reason = common::down(monitor).await.reason;
+        let error = reason.downcast_ref::<RegisterError<u32>>();
+        assert_eq!(error, Some(&RegisterError::NotRunning { registry: "nobody".into() }));
+    });
+}
+
+#[tokio::test]
+#[should_panic(expected = "unknown registry `nobody`")]
+async fn a_name_in_a_registry_that_does_not_run_outside_of_processes() {
+    let nobody = Registry::<u32, u32>::named("nobody");
+    let _ = nobody.via(1_u32).register(process::spawn(async {})).await;
+}
+
+#[test]
+fn a_key_as_a_name() {
+    on_every_driver(|| async {
+        let (me, rooms) = (process::self_pid(), rooms().await);
+        for via in [rooms.via(7_u32), rooms.via_with(7_u32, "lobby".to_owned())] {
+            assert!(via.to_string().contains("rooms"), "{via}");
+            via.register(me).await.unwrap();
+            assert_eq!((via.whereis(), rooms.whereis(&7)), (Some(me), Some(me)));
+            assert_eq!(via.register(me).await.unwrap_err().pid, me);
+            via.unregister().await;
+            assert_eq!((via.whereis(), rooms.whereis(&7)), (None, None));
+        }
+    });
+}
+
 /// What belongs to one run goes with it, and with no other.
 #[test]
 fn the_end_of_a_run_is_not_that_of_the_next() {
