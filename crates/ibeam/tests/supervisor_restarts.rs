@@ -32,28 +32,31 @@ fn on_virtual_clocks<B: Future<Output = ()> + Send + 'static>(body: fn() -> B) {
 
 /// What was started and when, and as which processes.
 #[derive(Clone, Default)]
-struct Diary(Arc<Mutex<(Vec<(String, Instant)>, Vec<Pid>)>>);
+struct Diary {
+    starts: Arc<Mutex<Vec<(String, Instant)>>>,
+    pids: Arc<Mutex<Vec<Pid>>>,
+}
 
 impl Diary {
     /// What was written since the last time: `+a 3` is a start 3 units after `began`, `!a 3` one that failed.
     fn take(&self, began: Instant, unit: Duration) -> Vec<String> {
-        let entries = std::mem::take(&mut self.0.lock().unwrap().0);
+        let entries = std::mem::take(&mut *self.starts.lock().unwrap());
         let time = |at: Instant| (at - began).as_millis() / unit.as_millis();
         entries.into_iter().map(|(what, at)| format!("{what} {}", time(at))).collect()
     }
 
     /// Has the last process that was started end, and forgets what was before. When that was.
     async fn crash(&self) -> Instant {
-        let last = std::mem::take(&mut *self.0.lock().unwrap()).1.pop().expect("a start");
+        self.starts.lock().unwrap().clear();
+        let last = self.pids.lock().unwrap().pop().expect("a start");
         end(last, crash()).await;
         process::now()
     }
 
     /// Has all processes end at once.
     fn crash_all(&self) -> Instant {
-        for pid in std::mem::take(&mut *self.0.lock().unwrap()).1 {
-            process::kill(pid);
-        }
+        self.starts.lock().unwrap().clear();
+        self.pids.lock().unwrap().drain(..).for_each(process::kill);
         process::now()
     }
 
@@ -63,12 +66,12 @@ impl Diary {
         ChildSpec::new(id, move || {
             let may = may();
             let sign = if may.is_ok() { '+' } else { '!' };
-            diary.0.lock().unwrap().0.push((format!("{sign}{name}"), process::now()));
+            diary.starts.lock().unwrap().push((format!("{sign}{name}"), process::now()));
             let diary = diary.clone();
             async move {
                 may?;
                 let pid = process::spawn_link(obey());
-                diary.0.lock().unwrap().1.push(pid);
+                diary.pids.lock().unwrap().push(pid);
                 Ok(pid)
             }
         })
