@@ -4,6 +4,7 @@
 mod common;
 mod dynamic;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -428,6 +429,89 @@ fn the_supervisor_goes_on_while_a_child_stops() {
     });
 }
 
+/// Who asks for the end of a child that somebody else has asked to end hears of that child's end, and of no other.
+#[test]
+fn each_end_is_told_to_those_who_asked_for_it() {
+    on_each_driver(|driver| async move {
+        if driver.has_real_clock() {
+            return;
+        }
+        let supervisor = plain().await;
+        let me = process::self_pid();
+        let mut children = Vec::new();
+        for limit in [10, 30, 20] {
+            children.push(start(&supervisor, deaf().shutdown(limit * SECOND)).await);
+        }
+        let began = process::now();
+        for child in children.iter().chain(&children) {
+            let (supervisor, child) = (supervisor.clone(), *child);
+            process::spawn(async move {
+                let answer = supervisor.terminate_child(child).await;
+                let took = (process::now() - began).as_secs();
+                me.send((answer.is_ok(), child, took));
+            });
+        }
+        for (child, after) in [(0, 10), (2, 20), (1, 30)] {
+            let mut told = [first::<(bool, Pid, u64)>().await, first::<(bool, Pid, u64)>().await];
+            told.sort_unstable();
+            assert_eq!(told, [false, true].map(|first| (first, children[child], after)));
+        }
+    });
+}
+
+/// Limits on both sides of the time after which a child is looked after, and more children than are asked in one go.
+#[test]
+fn a_limit_is_what_it_says() {
+    on_each_driver(|driver| async move {
+        if driver.has_real_clock() {
+            return;
+        }
+        process::trap_exit(true);
+        for at_the_end in [false, true] {
+            let supervisor = plain().await;
+            let mut children = BTreeMap::new();
+            for number in 0..600_u32 {
+                let limit = [500, 1_000, 1_500, 3_000][number as usize % 4];
+                let child = deaf().shutdown(Duration::from_millis(limit));
+                children.insert(start(&supervisor, child).await, limit);
+            }
+            let began = process::now();
+            for child in children.keys() {
+                process::monitor(*child);
+            }
+            if at_the_end {
+                process::exit_signal(supervisor.pid().unwrap(), ExitReason::Shutdown);
+            } else {
+                for child in children.keys().copied() {
+                    let supervisor = supervisor.clone();
+                    process::spawn(async move { supervisor.terminate_child(child).await });
+                }
+            }
+            for _ in 0..600 {
+                let gone = first::<Down>().await;
+                let (took, limit) = ((process::now() - began).as_millis(), children[&gone.pid().unwrap()]);
+                assert!((limit..limit + 50).contains(&(took as u64)), "{limit} ms: {took}");
+            }
+        }
+    });
+}
+
+/// What is known about limits is tidied up then, but for this one.
+#[test]
+fn a_limit_holds_though_many_others_have_stopped() {
+    on_every_driver(|| async {
+        let supervisor = plain().await;
+        let slow = start(&supervisor, deaf().shutdown(Duration::from_millis(20))).await;
+        let (asking, monitor) = (supervisor.clone(), process::monitor(slow));
+        process::spawn(async move { asking.terminate_child(slow).await });
+        for _ in 0..200 {
+            let quick = start(&supervisor, sleeper()).await;
+            assert_eq!(supervisor.terminate_child(quick).await, Ok(()));
+        }
+        assert_eq!(down(monitor).await.reason, ExitReason::Killed);
+    });
+}
+
 /// A child that removes its link: nothing tells of its end, unless it is watched.
 fn slips_away(after_the_signal: bool) -> ChildSpec {
     ChildSpec::new("slips away", move || async move {
@@ -457,9 +541,11 @@ fn a_child_that_removes_its_link_is_stopped_all_the_same() {
                 let supervisor = plain().await;
                 let one = start(&supervisor, slips_away(after).shutdown(shutdown)).await;
                 let two = start(&supervisor, slips_away(after).shutdown(shutdown)).await;
+                let began = process::now();
                 assert_eq!(supervisor.terminate_child(one).await, Ok(()));
                 assert_eq!(supervisor.stop(ExitReason::Normal, None).await, Ok(()));
                 assert!(!is_alive(one).await && !is_alive(two).await);
+                assert!(process::now() - began < 3 * SECOND, "it is looked after, whatever its limit");
             }
         }
     });

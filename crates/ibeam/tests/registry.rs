@@ -3,9 +3,13 @@
 #[path = "../../ibeam-runtime/tests/common/mod.rs"]
 mod common;
 
-use common::{end_of, first, on_every_driver};
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use common::{end_of, first, on_every_driver, until_it_waits};
 use ibeam::prelude::*;
-use ibeam::registry::{Duplicate, PartitionBy};
+use ibeam::registry::{Duplicate, PartitionBy, RegistryValue};
 
 /// Does nothing until it is ended.
 async fn idle() {
@@ -14,6 +18,10 @@ async fn idle() {
 
 async fn rooms() -> Registry<u32, String> {
     Registry::unique("rooms").partitions(2).start_link().await.unwrap()
+}
+
+fn rooms_supervisor() -> SupervisorRef {
+    SupervisorRef::named("rooms")
 }
 
 async fn topics(by: PartitionBy) -> Registry<&'static str, u32, Duplicate> {
@@ -106,6 +114,63 @@ fn the_end_of_a_registry_is_an_exit_signal_for_its_owners() {
     });
 }
 
+/// As if the registry were a process that is called and is not there.
+#[test]
+fn a_name_in_a_registry_that_does_not_run() {
+    on_every_driver(|| async {
+        let nobody = Registry::<u32, u32>::named("nobody");
+        let (_, monitor) = process::spawn_monitor(async move {
+            let _ = nobody.via(1_u32).register(process::self_pid()).await;
+        });
+        let reason = common::down(monitor).await.reason;
+        let error = reason.downcast_ref::<RegisterError<u32>>();
+        assert_eq!(error, Some(&RegisterError::NotRunning { registry: "nobody".into() }));
+    });
+}
+
+#[tokio::test]
+#[should_panic(expected = "unknown registry `nobody`")]
+async fn a_name_in_a_registry_that_does_not_run_outside_of_processes() {
+    let nobody = Registry::<u32, u32>::named("nobody");
+    let _ = nobody.via(1_u32).register(process::spawn(async {})).await;
+}
+
+#[test]
+fn a_key_as_a_name() {
+    on_every_driver(|| async {
+        let (me, rooms) = (process::self_pid(), rooms().await);
+        for via in [rooms.via(7_u32), rooms.via_with(7_u32, "lobby".to_owned())] {
+            assert!(via.to_string().contains("rooms"), "{via}");
+            via.register(me).await.unwrap();
+            assert_eq!((via.whereis(), rooms.whereis(&7)), (Some(me), Some(me)));
+            assert_eq!(via.register(me).await.unwrap_err().pid, me);
+            via.unregister().await;
+            assert_eq!((via.whereis(), rooms.whereis(&7)), (None, None));
+        }
+    });
+}
+
+/// What belongs to one run goes with it, and with no other.
+#[test]
+fn the_end_of_a_run_is_not_that_of_the_next() {
+    on_every_driver(|| async {
+        let former = rooms().await;
+        former.put_meta("run", 1);
+        let supervisor = SupervisorRef::of(process::whereis("rooms").unwrap());
+        // Somebody gives its name away, though it runs.
+        process::unregister("rooms").unwrap();
+        let rooms = rooms().await;
+        assert_eq!(rooms.meta::<i32>("run"), None);
+        rooms.put_meta("run", 2);
+        supervisor.stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+        assert_eq!(former.meta::<i32>("run"), Some(2), "a handle is by name");
+        rooms_supervisor().stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+        assert_eq!(rooms.meta::<i32>("run"), None);
+        rooms.put_meta("run", 3);
+        assert_eq!(rooms.meta::<i32>("run"), None, "nothing runs");
+    });
+}
+
 /// More than one turn's work: of one owner, and of many.
 #[test]
 fn a_partition_lets_go_of_all_its_owners() {
@@ -139,6 +204,55 @@ fn a_partition_lets_go_of_all_its_owners() {
                 assert_eq!((topics.count(), topics.select(|key, _, _| Some(*key))), (0, vec![]));
             }
         }
+    });
+}
+
+/// However many entries an owner has; listeners are told of none of them.
+#[test]
+fn an_owner_hears_of_the_end_of_its_partition_once() {
+    on_every_driver(|| async {
+        process::trap_exit(true);
+        let me = process::self_pid();
+        process::register("listener", me).unwrap();
+        let rooms: Registry<u32, u32> =
+            Registry::unique("rooms").listeners(["listener"]).start_link().await.unwrap();
+        // More than it lets go of in one turn.
+        for key in 0..1_200 {
+            rooms.register(key, key).unwrap();
+            first::<RegistryEvent<u32, u32>>().await;
+        }
+        let partition = rooms.register(1_200, 0).unwrap();
+        first::<RegistryEvent<u32, u32>>().await;
+        rooms_supervisor().stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+        let mut heard = Vec::new();
+        while let Some(message) = process::try_recv() {
+            let exit: Exit = message.downcast().unwrap_or_else(|other| panic!("{other:?}"));
+            heard.push((exit.pid, exit.reason));
+        }
+        heard.retain(|(pid, _)| *pid == partition);
+        assert_eq!(heard, [(partition, ExitReason::Shutdown)]);
+    });
+}
+
+/// Though its former owner lives on; with values that have a destructor, and with others.
+#[test]
+fn a_key_that_was_unregistered_is_free() {
+    async fn check<V: RegistryValue + Default>() {
+        let rooms: Registry<u32, V> = Registry::unique("rooms").start_link().await.unwrap();
+        for _ in 0..2 {
+            rooms.register(1, V::default()).unwrap();
+            rooms.unregister(&1);
+        }
+        let other = rooms.clone();
+        let owner = process_that(move || assert!(other.register(1, V::default()).is_ok())).await;
+        rooms.unregister(&1);
+        rooms.unregister_match(&1, |_| true);
+        assert_eq!(rooms.whereis(&1), Some(owner), "it is somebody else's");
+        rooms_supervisor().stop(ExitReason::Normal, Timeout::Infinity).await.unwrap();
+    }
+    on_every_driver(|| async {
+        check::<u32>().await;
+        check::<String>().await;
     });
 }
 
@@ -228,5 +342,99 @@ fn a_key_is_found_by_what_it_can_be_borrowed_as() {
         assert_eq!(topics.lookup("room:0").len(), 41);
         topics.unregister("room:0");
         assert_eq!((topics.lookup("room:0").len(), topics.count()), (0, 39));
+    });
+}
+
+/// One of them, and the line behind it: who leaves the line is passed over, and a lock that nobody has is forgotten.
+#[test]
+fn a_lock_is_had_by_one_after_the_other() {
+    struct Locked(u32);
+    struct Release;
+    on_every_driver(|| async {
+        let rooms = rooms().await;
+        let (me, key) = (process::self_pid(), Arc::new("key"));
+        let mut line = Vec::new();
+        for number in 0..5 {
+            let (rooms, key) = (rooms.clone(), Arc::clone(&key));
+            let locked = move || async move {
+                me.send(Locked(number));
+                first::<Release>().await;
+            };
+            let pid = process::spawn(async move { rooms.lock(key, locked).await });
+            until_it_waits(pid).await;
+            line.push(pid);
+        }
+        assert_eq!(first::<Locked>().await.0, 0);
+        // Of those who wait, and then the one who has it.
+        for gone in [1, 3, 0] {
+            process::kill(line[gone]);
+            end_of(line[gone]).await;
+        }
+        assert_eq!(first::<Locked>().await.0, 2);
+        line[2].send(Release);
+        assert_eq!(first::<Locked>().await.0, 4);
+        line[4].send(Release);
+        end_of(line[4]).await;
+        assert_eq!((Arc::strong_count(&key), process::try_recv().is_none()), (1, true));
+        assert_eq!(rooms.lock("key", || async { "free" }).await, "free");
+    });
+}
+
+/// A key whose hash says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alike(u32);
+
+impl Hash for Alike {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+#[test]
+fn keys_that_hash_alike_are_different_keys() {
+    on_every_driver(|| async {
+        let rooms = rooms().await;
+        rooms.put_meta(Alike(1), "one");
+        rooms.put_meta(Alike(2), "two");
+        let both = || [rooms.meta::<&str>(Alike(1)), rooms.meta::<&str>(Alike(2))];
+        assert_eq!(both(), [Some("one"), Some("two")]);
+        rooms.delete_meta(Alike(1));
+        assert_eq!(both(), [None, Some("two")]);
+        let inner = || async { rooms.lock(Alike(2), || async { "both" }).await };
+        assert_eq!(rooms.lock(Alike(1), inner).await, "both");
+    });
+}
+
+#[test]
+fn a_parallel_dispatch_has_a_process_per_partition() {
+    on_every_driver(|| async {
+        let me = process::self_pid();
+        for (partitions, by) in [(2, PartitionBy::Pid), (2, PartitionBy::Key), (1, PartitionBy::Pid)] {
+            let name = format!("{by:?} {partitions}");
+            let topics = Registry::<&str, u32>::duplicate(name).partitions(partitions).partition_by(by);
+            let topics = topics.start_link().await.unwrap();
+            for number in 0..40 {
+                let topics = topics.clone();
+                process_that(move || assert!(topics.register("news", number).is_ok())).await;
+            }
+            let met = Arc::new(Mutex::new(Vec::new()));
+            let meet = Arc::clone(&met);
+            let there = move |_, number: &u32| meet.lock().unwrap().push((*number, process::self_pid()));
+            assert_eq!(topics.dispatch_parallel(&"news", there).await, Ok(()));
+            let mut met = std::mem::take(&mut *met.lock().unwrap());
+            met.sort_unstable();
+            assert!(met.iter().map(|(number, _)| *number).eq(0..40), "{met:?}");
+            let callers: HashSet<Pid> = met.into_iter().map(|(_, caller)| caller).collect();
+            if partitions == 2 && by == PartitionBy::Pid {
+                assert!(callers.len() == 2 && !callers.contains(&me), "{callers:?}");
+                let seven = |_, number: &u32| {
+                    if *number == 7 {
+                        process::exit(ExitReason::other("seven"));
+                    }
+                };
+                let ended = topics.dispatch_parallel(&"news", seven).await;
+                assert_eq!(ended, Err(ExitReason::other("seven")));
+            } else {
+                assert_eq!(callers, HashSet::from([me]));
+            }
+        }
     });
 }

@@ -8,8 +8,8 @@ use common::on_every_driver;
 use ibeam::prelude::*;
 use ibeam::registry::PartitionBy;
 use registries::{
-    Float, HELLO, Int, Key, Many, PARTITIONS, VALUE, Value, WORLD, map, on_duplicate, process_that, sorted,
-    tuple,
+    Float, HELLO, Int, Key, Many, PARTITIONS, VALUE, Value, WORLD, map, on_duplicate, process_that, shared,
+    sorted, tuple,
 };
 
 fn me() -> Pid {
@@ -36,7 +36,7 @@ fn reg_026_as_many_partitions_as_asked_for() {
 
 #[test]
 fn reg_027_an_empty_registry_counts_0() {
-    on_duplicate(|registry| async move { assert_eq!(registry.count(), 0) });
+    on_duplicate(shared::an_empty_registry_counts_0);
 }
 
 #[test]
@@ -69,20 +69,12 @@ fn reg_029_duplicate_registrations_across_processes() {
 
 #[test]
 fn reg_030_an_integer_and_a_float_are_two_keys() {
-    on_duplicate(|registry| async move {
-        registry.register(Key::Float(1.0_f64.to_bits()), VALUE).unwrap();
-        registry.register(Key::Int(1), VALUE).unwrap();
-        assert_eq!(registry.keys(me()).len(), 2);
-        assert_eq!(registry.lookup(&Key::Int(1)).len(), 1);
-    });
+    on_duplicate(shared::an_integer_and_a_float_are_two_keys);
 }
 
 #[test]
 fn reg_031_unregister_without_entries() {
-    on_duplicate(|registry| async move {
-        registry.unregister(&HELLO);
-        assert_eq!(registry.count(), 0);
-    });
+    on_duplicate(shared::unregister_without_entries);
 }
 
 /// Registers (1, atom, 1) and (2, atom, 2) under hello, and gives both entries.
@@ -118,12 +110,7 @@ fn reg_033_values_with_conditions() {
 
 #[test]
 fn reg_034_values_with_conditions_are_counted() {
-    on_duplicate(|registry| async move {
-        registry.register(HELLO, tuple(1, 2)).unwrap();
-        assert_eq!(registry.count_match(&HELLO, |value| value.third() > 1), 1);
-        assert_eq!(registry.count_match(&HELLO, |value| value.third() > 2), 0);
-        assert_eq!(registry.count_match(&HELLO, Value::is_atom), 1);
-    });
+    on_duplicate(shared::values_with_conditions_are_counted);
 }
 
 #[test]
@@ -146,9 +133,7 @@ fn reg_036_an_unknown_registry() {
 
 #[test]
 fn reg_037_nothing_to_select() {
-    on_duplicate(|registry| async move {
-        assert_eq!(registry.select(|key, _, _| Some(key.clone())), []);
-    });
+    on_duplicate(shared::nothing_to_select);
 }
 
 #[test]
@@ -185,57 +170,27 @@ fn reg_039_selected_by_each_part() {
 
 #[test]
 fn reg_040_selected_with_conditions() {
-    on_duplicate(|registry| async move {
-        registry.register(HELLO, tuple(1, 2)).unwrap();
-        let above =
-            |least| registry.select(|_, pid, value| (value.third() > least).then(|| (pid, value.clone())));
-        assert_eq!(above(1), [(me(), tuple(1, 2))]);
-        assert_eq!(above(2), []);
-        assert_eq!(registry.select(|key, _, value| value.is_atom().then(|| key.clone())), [HELLO]);
-    });
+    on_duplicate(shared::selected_with_conditions);
 }
 
 #[test]
 fn reg_041_selected_in_several_ways() {
-    on_duplicate(|registry| async move {
-        registry.register(HELLO, VALUE).unwrap();
-        registry.register(WORLD, VALUE).unwrap();
-        let keys = registry.select(|key, _, _| matches!(*key, HELLO | WORLD).then(|| key.clone()));
-        assert_eq!(sorted(keys), [HELLO, WORLD]);
-    });
+    on_duplicate(shared::selected_in_several_ways);
 }
 
 #[test]
 fn reg_042_selected_ones_are_counted() {
-    on_duplicate(|registry| async move {
-        registry.register(HELLO, tuple(1, 1)).unwrap();
-        registry.register(WORLD, map()).unwrap();
-        assert_eq!(registry.count_select(|_, _, value| *value == tuple(1, 1)), 1);
-        assert_eq!(registry.count_select(|key, _, _| *key == HELLO), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.is_first(Int(1))), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.is_first_the_third()), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.is_first(Float(1.0))), 0);
-        assert_eq!(registry.count_select(|key, pid, _| *key == WORLD && pid == me()), 1);
-    });
+    on_duplicate(shared::selected_ones_are_counted);
 }
 
 #[test]
 fn reg_043_selected_ones_with_conditions_are_counted() {
-    on_duplicate(|registry| async move {
-        registry.register(HELLO, tuple(1, 2)).unwrap();
-        assert_eq!(registry.count_select(|_, _, value| value.is_atom()), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.third() > 1), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.third() > 2), 0);
-    });
+    on_duplicate(shared::selected_ones_with_conditions_are_counted);
 }
 
 #[test]
 fn reg_044_counted_in_several_ways() {
-    on_duplicate(|registry| async move {
-        registry.register(HELLO, VALUE).unwrap();
-        registry.register(WORLD, VALUE).unwrap();
-        assert_eq!(registry.count_select(|key, _, _| matches!(*key, HELLO | WORLD)), 2);
-    });
+    on_duplicate(shared::counted_in_several_ways);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use common::{at_hand, first, on_every_driver};
 use ibeam::prelude::*;
 use registries::{
     Agent, Float, HELLO, Int, Key, OneEach, PARTITIONS, VALUE, Value, WORLD, map, on_duplicate, on_unique,
-    process_that, sorted, tuple,
+    process_that, shared, sorted, tuple,
 };
 
 fn me() -> Pid {
@@ -59,7 +59,7 @@ fn reg_002_as_many_partitions_as_asked_for() {
 
 #[test]
 fn reg_003_an_empty_registry_counts_0() {
-    on_unique(|registry| async move { assert_eq!(registry.count(), 0) });
+    on_unique(shared::an_empty_registry_counts_0);
 }
 
 #[test]
@@ -131,12 +131,7 @@ fn reg_008_values_that_match_are_counted() {
 
 #[test]
 fn reg_009_values_with_conditions_are_counted() {
-    on_unique(|registry| async move {
-        registry.register(HELLO, tuple(1, 2)).unwrap();
-        assert_eq!(registry.count_match(&HELLO, |value| value.third() > 1), 1);
-        assert_eq!(registry.count_match(&HELLO, |value| value.third() > 2), 0);
-        assert_eq!(registry.count_match(&HELLO, Value::is_atom), 1);
-    });
+    on_unique(shared::values_with_conditions_are_counted);
 }
 
 #[test]
@@ -150,11 +145,7 @@ fn reg_010_unregister_with_a_condition() {
 
 #[test]
 fn reg_011_an_integer_and_a_float_are_two_keys() {
-    on_unique(|registry| async move {
-        registry.register(Key::Float(1.0_f64.to_bits()), VALUE).unwrap();
-        registry.register(Key::Int(1), VALUE).unwrap();
-        assert_eq!(registry.keys(me()).len(), 2);
-    });
+    on_unique(shared::an_integer_and_a_float_are_two_keys);
 }
 
 #[test]
@@ -172,10 +163,7 @@ fn reg_012_unregister_by_key() {
 
 #[test]
 fn reg_013_unregister_without_entries() {
-    on_unique(|registry| async move {
-        registry.unregister(&HELLO);
-        assert_eq!(registry.count(), 0);
-    });
+    on_unique(shared::unregister_without_entries);
 }
 
 #[test]
@@ -236,9 +224,7 @@ fn reg_016_a_name_with_a_value() {
 
 #[test]
 fn reg_017_nothing_to_select() {
-    on_unique(|registry| async move {
-        assert_eq!(registry.select(|key, _, _| Some(key.clone())), []);
-    });
+    on_unique(shared::nothing_to_select);
 }
 
 #[test]
@@ -254,57 +240,27 @@ fn reg_018_everything_is_selected() {
 
 #[test]
 fn reg_019_selected_with_conditions() {
-    on_unique(|registry| async move {
-        registry.register(HELLO, tuple(1, 2)).unwrap();
-        let above =
-            |least| registry.select(|_, pid, value| (value.third() > least).then(|| (pid, value.clone())));
-        assert_eq!(above(1), [(me(), tuple(1, 2))]);
-        assert_eq!(above(2), []);
-        assert_eq!(registry.select(|key, _, value| value.is_atom().then(|| key.clone())), [HELLO]);
-    });
+    on_unique(shared::selected_with_conditions);
 }
 
 #[test]
 fn reg_020_selected_in_several_ways() {
-    on_unique(|registry| async move {
-        registry.register(HELLO, VALUE).unwrap();
-        registry.register(WORLD, VALUE).unwrap();
-        let keys = registry.select(|key, _, _| matches!(*key, HELLO | WORLD).then(|| key.clone()));
-        assert_eq!(sorted(keys), [HELLO, WORLD]);
-    });
+    on_unique(shared::selected_in_several_ways);
 }
 
 #[test]
 fn reg_022_selected_ones_are_counted() {
-    on_unique(|registry| async move {
-        registry.register(HELLO, tuple(1, 1)).unwrap();
-        registry.register(WORLD, map()).unwrap();
-        assert_eq!(registry.count_select(|_, _, value| *value == tuple(1, 1)), 1);
-        assert_eq!(registry.count_select(|key, _, _| *key == HELLO), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.is_first(Int(1))), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.is_first_the_third()), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.is_first(Float(1.0))), 0);
-        assert_eq!(registry.count_select(|key, pid, _| *key == WORLD && pid == me()), 1);
-    });
+    on_unique(shared::selected_ones_are_counted);
 }
 
 #[test]
 fn reg_023_selected_ones_with_conditions_are_counted() {
-    on_unique(|registry| async move {
-        registry.register(HELLO, tuple(1, 2)).unwrap();
-        assert_eq!(registry.count_select(|_, _, value| value.is_atom()), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.third() > 1), 1);
-        assert_eq!(registry.count_select(|_, _, value| value.third() > 2), 0);
-    });
+    on_unique(shared::selected_ones_with_conditions_are_counted);
 }
 
 #[test]
 fn reg_024_counted_in_several_ways() {
-    on_unique(|registry| async move {
-        registry.register(HELLO, VALUE).unwrap();
-        registry.register(WORLD, VALUE).unwrap();
-        assert_eq!(registry.count_select(|key, _, _| matches!(*key, HELLO | WORLD)), 2);
-    });
+    on_unique(shared::counted_in_several_ways);
 }
 
 #[test]

@@ -392,6 +392,34 @@ fn children_that_stop_with_reasons_of_their_own() {
     });
 }
 
+/// It waits for the one, and hears of the other afterwards.
+#[test]
+fn a_child_that_ends_while_another_one_stops_is_restarted() {
+    on_every_driver(|| async {
+        let log = Log::default();
+        let slow = ChildSpec::new("slow", || async {
+            Ok(process::builder().link().trap_exit().spawn(async {
+                receive! { Exit { .. } => {} }
+                receive! { Do(reason) => process::exit(reason) }
+            }))
+        });
+        let supervisor = start(one_for_one().child(slow).child(logged("a", &log))).await;
+        let (slow, a) = (pid(&supervisor, "slow").await, pid(&supervisor, "a").await);
+        let asking = supervisor.clone();
+        process::spawn(async move { asking.terminate_child("slow").await });
+        // It has been asked to stop when it has taken the request from its mailbox, and waits for us.
+        let asked = |info: process::ProcessInfo| info.monitored_by.contains(&supervisor.pid().unwrap());
+        while !asked(process::info(slow).await.unwrap()) {
+            process::yield_now().await;
+        }
+        end(a, crash()).await;
+        slow.send(Do(ExitReason::Shutdown));
+        assert_eq!(info(&supervisor, "slow").await.pid, None);
+        assert_ne!(pid(&supervisor, "a").await, a);
+        assert_eq!(log.take(), ["+a", "+a"]);
+    });
+}
+
 #[test]
 fn children_are_stopped_in_reverse_order() {
     on_every_driver(|| async {
@@ -998,6 +1026,28 @@ fn sup_008_an_empty_supervisor_with_a_name() {
         assert!(matches!(error, StartError::AlreadyStarted { .. }), "{error}");
         Custom::start_link(()).name("by type").await.unwrap();
         assert_eq!(SupervisorRef::named("by type").which_children().await, Ok(vec![]));
+    });
+}
+
+/// Its name is its own choice.
+struct NamesItself;
+
+impl Supervise for NamesItself {
+    type Args = &'static str;
+
+    async fn init(name: &'static str) -> SupervisorInit {
+        one_for_one().name(name).into()
+    }
+}
+
+#[test]
+fn a_type_that_names_itself() {
+    on_every_driver(|| async {
+        process::trap_exit(true);
+        let supervisor = NamesItself::start_link("own").await.unwrap();
+        assert_eq!(process::whereis("own"), supervisor.pid());
+        let Err(StartError::Init { reason }) = NamesItself::start("own").await else { panic!("it is taken") };
+        assert!(reason.to_string().contains("own"), "{reason}");
     });
 }
 

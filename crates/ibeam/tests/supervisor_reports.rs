@@ -109,6 +109,32 @@ fn sup_021_a_child_that_stops_otherwise_than_asked() {
     });
 }
 
+/// Why it had ended is known from its link.
+#[test]
+fn a_child_that_had_ended_before_it_was_to_stop() {
+    struct Stuck;
+    struct Go;
+    with_reports(|| async {
+        let supervisor = start(one_for_one().child(worker("a"))).await;
+        let (top, a) = (supervisor.pid().unwrap(), pid(&supervisor, "a").await);
+        let (me, starting, stopping) = (process::self_pid(), supervisor.clone(), supervisor.clone());
+        let busy = ChildSpec::new("busy", move || async move {
+            me.send(Stuck);
+            receive! { Go => {} }
+            Ok(process::spawn_link(obey()))
+        });
+        process::spawn(async move { drop(starting.start_child(busy).await) });
+        receive! { Stuck => {} }
+        // The request comes first, and finds the child dead.
+        let asks = process::spawn(async move { drop(stopping.terminate_child("a").await) });
+        common::until_it_waits(asks).await;
+        end(a, ExitReason::other("by itself")).await;
+        top.send(Go);
+        common::end_of(asks).await;
+        assert_eq!(&only(top, "error_context", "shutdown_error").fields["reason"], "\"by itself\"");
+    });
+}
+
 #[test]
 fn each_failed_start_is_reported() {
     with_reports(|| async {

@@ -132,8 +132,7 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
         }
     }
 
-    /// The value of this key.
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         match self {
             Self::One(k, v) => (k == key).then_some(v),
             Self::Few(list) => list.iter().find(|(k, _)| k == key).map(|(_, v)| v),

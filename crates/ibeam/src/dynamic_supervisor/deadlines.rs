@@ -115,7 +115,7 @@ mod tests {
             assert!(deadlines.next().is_some(), "another one's");
             deadlines.forget_if_alone(first);
             assert_eq!(deadlines.next(), None);
-            [first, second].map(|pid| deadlines.add(process::now(), pid, What::Look));
+            [first, second].into_iter().for_each(|pid| deadlines.add(process::now(), pid, What::Look));
             deadlines.forget_if_alone(first);
             assert_eq!(deadlines.heap.len(), 2, "not alone");
         });

@@ -308,7 +308,7 @@ impl<R: Recipe> Supervising<R> {
         if failing.backoff.is_stable_after(now - failing.started) {
             failing.failures = 0;
         }
-        let wait = failing.backoff.delay(failing.failures, random(failing.failures, self.children.len()));
+        let wait = failing.backoff.delay(failing.failures, random(pid, failing.failures));
         failing.failures = failing.failures.saturating_add(1);
         if wait.is_zero() {
             return self.start_again(pid).await;
@@ -368,9 +368,7 @@ impl<R: Recipe> Supervising<R> {
         match self.failing.get_mut(&pid) {
             None => me.send(retry),
             Some(failing) => {
-                let wait = failing
-                    .backoff
-                    .delay(failing.failures.max(1), random(failing.failures, self.children.len()));
+                let wait = failing.backoff.delay(failing.failures.max(1), random(pid, failing.failures));
                 failing.failures = failing.failures.saturating_add(1);
                 process::send_after(me, retry, wait);
             }
@@ -391,10 +389,8 @@ impl<R: Recipe> Supervising<R> {
     fn terminate_child(&mut self, pid: Pid, from: CallFrom<TerminateReply>) {
         match self.children.stop(pid) {
             None => drop(from.reply(Err(DynamicChildError::NotFound { pid }))),
-            Some((State::Stopping, _)) if self.callers.get(&pid).is_some() => {
-                self.late_callers.push((pid, from));
-            }
-            Some((State::Stopping, _)) => drop(self.callers.insert(pid, from)),
+            // It stops because somebody has asked for it.
+            Some((State::Stopping, _)) => self.late_callers.push((pid, from)),
             Some((State::Restarting, _)) => {
                 self.forget(pid);
                 from.reply(Ok(()));
@@ -550,7 +546,43 @@ impl<R: Recipe> Supervising<R> {
 }
 
 /// What shortens a wait: no two are equally long. The same in each run of a simulation.
-fn random(failures: u32, children: usize) -> u64 {
+fn random(pid: Pid, failures: u32) -> u64 {
     use std::hash::BuildHasher;
-    foldhash::fast::FixedState::default().hash_one((process::now(), failures, children))
+    foldhash::fast::FixedState::default().hash_one((process::now(), pid, failures))
+}
+
+#[cfg(test)]
+mod tests {
+    use ibeam_runtime::sim::Simulation;
+
+    use super::super::AnyChild;
+    use super::*;
+    use crate::supervisor::ChildSpec;
+
+    #[test]
+    fn nothing_is_kept_of_a_child_that_is_forgotten() {
+        Simulation::new(0).run(async {
+            let mut supervisor = Supervising::<AnyChild> {
+                recipe: AnyChild::default(),
+                module: "supervisor",
+                max_children: usize::MAX,
+                intensity: Intensity::new(Flags::default().limits),
+                backoff: None,
+                children: Children::new(),
+                deadlines: Deadlines::default(),
+                armed: None,
+                callers: SmallMap::default(),
+                late_callers: Vec::new(),
+                failing: HashMap::default(),
+            };
+            let child =
+                ChildSpec::new("a", || async { Ok(process::spawn_link(std::future::pending::<()>())) });
+            let child = child.backoff(Backoff::new(LOOK, LOOK));
+            let (kept, start, terms) = supervisor.begin(child).unwrap();
+            let pid = supervisor.started(start.await, kept, terms).unwrap().pid.unwrap();
+            assert_eq!((supervisor.children.len(), supervisor.failing.len()), (1, 1));
+            supervisor.forget(pid);
+            assert_eq!((supervisor.children.len(), supervisor.failing.len()), (0, 0));
+        });
+    }
 }

@@ -97,3 +97,29 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Drop for Shown<K, V, M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ibeam_runtime::__private::extension;
+    use ibeam_runtime::Runtime;
+
+    use super::super::Unique;
+    use super::{Cell, Cells};
+
+    #[test]
+    fn there_is_a_cell_as_long_as_anybody_has_it() {
+        Runtime::new().block_on(async {
+            let cells = || extension::<Cells>().0.lock().len();
+            let rooms = Cell::<u8, (), Unique>::of("rooms".into());
+            let again = Cell::<u8, (), Unique>::of("rooms".into());
+            let others = Cell::<u16, (), Unique>::of("rooms".into());
+            assert_eq!((rooms.name.as_str(), std::ptr::eq(&*rooms, &*again), cells()), ("rooms", true, 2));
+            drop(rooms);
+            assert_eq!(cells(), 2);
+            drop(again);
+            assert_eq!(cells(), 1);
+            drop(others);
+            assert_eq!(cells(), 0);
+        });
+    }
+}

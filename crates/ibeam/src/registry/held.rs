@@ -195,6 +195,39 @@ mod tests {
     }
 
     #[test]
+    fn one_and_few_are_told_apart_by_key_and_registration() {
+        let one = || Held::One("a", 1);
+        assert!(one().take(&"b", |_| true).is_empty() && one().take(&"a", |n| *n != 1).is_empty());
+        let mut held = one();
+        assert_eq!(held.find(&"a"), Some(&mut 1));
+        assert_eq!(held.find(&"b"), None);
+        assert_eq!(*held.take(&"a", |n| *n == 1), [("a", 1)]);
+        assert_eq!(held.len(), 0);
+
+        let mut held = one();
+        for (key, n) in [("b", 2), ("a", 3), ("b", 4), ("c", 5)] {
+            held.push(key, n, &FixedState::default());
+        }
+        assert_eq!(held.find(&"c"), Some(&mut 5));
+        assert_eq!(held.find(&"d"), None);
+        assert_eq!(*held.take(&"b", |n| *n > 2), [("b", 4)]);
+        assert_eq!(held.keys(), ["a", "b", "a", "c"]);
+    }
+
+    #[test]
+    fn one_and_few_are_taken_from_the_end() {
+        let mut held = Held::One("a", 1);
+        assert_eq!((held.take_some(0).len(), held.len()), (0, 1));
+        assert_eq!(*held.take_some(1), [("a", 1)]);
+        for n in 0..7 {
+            held.push("a", n, &FixedState::default());
+        }
+        assert_eq!(*held.take_some(2), [("a", 5), ("a", 6)]);
+        assert_eq!(*held.take_some(9), [0, 1, 2, 3, 4].map(|n| ("a", n)));
+        assert_eq!(held.take_some(9).len(), 0);
+    }
+
+    #[test]
     fn few_keep_their_order() {
         let mut held = Held::One("b", 1);
         held.push("a", 2, &FixedState::default());

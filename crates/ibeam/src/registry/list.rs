@@ -165,3 +165,122 @@ impl Writer {
         number
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use ibeam_runtime::{Runtime, process};
+
+    use super::*;
+
+    /// What leads to a list, as an index does.
+    struct Key {
+        owner: Pid,
+        list: RefCell<Option<Rc<List<u64>>>>,
+    }
+
+    impl Key {
+        fn list(&self) -> Rc<List<u64>> {
+            self.list.borrow().clone().expect("there are entries")
+        }
+
+        /// Adds an entry whose value is its number.
+        fn push(&self, number: u64) {
+            let list = self.list.borrow().clone();
+            let value = Stored::Plain(number);
+            let given = match list {
+                Some(list) => {
+                    let replace = |next| drop(self.list.replace(Some(Rc::new(next))));
+                    let given = list.push(self.owner, &value, replace).expect("the list that is led to");
+                    assert_eq!(self.list().numbers().last(), Some(&given));
+                    given
+                }
+                None => {
+                    let (list, given) = List::new(self.owner, value);
+                    self.list.replace(Some(Rc::new(list)));
+                    given
+                }
+            };
+            assert_eq!(given, number);
+        }
+
+        fn remove(&self, number: u64) {
+            let replace = |next: Option<_>| drop(self.list.replace(next.map(Rc::new)));
+            assert!(self.list().remove(number, replace));
+        }
+    }
+
+    impl List<u64> {
+        fn numbers(&self) -> Vec<u64> {
+            let (mut numbers, mut met) = (Vec::new(), Vec::new());
+            self.for_each_numbered(|number, _, value| {
+                assert_eq!(number, *value);
+                numbers.push(number);
+            });
+            self.for_each(|_, value| met.push(*value));
+            assert_eq!(met, numbers);
+            numbers
+        }
+    }
+
+    fn with_key(body: impl FnOnce(Key) + Send + 'static) {
+        Runtime::new().block_on(async { body(Key { owner: process::self_pid(), list: RefCell::new(None) }) });
+    }
+
+    #[test]
+    fn a_list_has_room_for_as_many_as_live_and_no_more() {
+        with_key(|key| {
+            let room = |key: &Key| key.list().places.len();
+            for number in 0..100 {
+                key.push(number);
+                // 4 at first, and twice as many each time.
+                assert_eq!(room(&key), (number as usize + 1).next_power_of_two().max(FIRST));
+            }
+            for number in 0..=58 {
+                assert_eq!(room(&key), 128, "{number} are marked: no more than live, and {MARKED}");
+                key.remove(number);
+            }
+            assert_eq!((room(&key), key.list().numbers()), (82, (59..100).collect()));
+            for number in (59..100).rev() {
+                key.remove(number);
+            }
+            assert!(key.list.borrow().is_none());
+        });
+    }
+
+    #[test]
+    fn a_list_that_is_full_of_marked_ones_is_none_the_larger_for_them() {
+        with_key(|key| {
+            key.push(0);
+            for number in 1..1_000 {
+                key.push(number);
+                key.remove(number);
+                assert_eq!((key.list().places.len(), key.list().numbers()), (FIRST, vec![0]));
+            }
+        });
+    }
+
+    #[test]
+    fn a_retired_list_changes_no_more() {
+        with_key(|key| {
+            (0..4).for_each(|number| key.push(number));
+            let former = key.list();
+            key.remove(1);
+            key.push(4);
+            let unused = |_| panic!("it was replaced already");
+            assert_eq!(former.push(key.owner, &Stored::Plain(5), unused), None);
+            assert!(!former.remove(2, |_| panic!("it was replaced already")));
+            // Whoever walks it meets those that were there.
+            assert_eq!((former.numbers(), key.list().numbers()), (vec![0, 2, 3], vec![0, 2, 3, 4]));
+            key.remove(2);
+            // What has gone, and what was never there, changes nothing.
+            key.remove(2);
+            key.remove(9);
+            assert_eq!(key.list().numbers(), [0, 3, 4]);
+            [0, 3, 4].into_iter().for_each(|number| key.remove(number));
+            assert!(key.list.borrow().is_none());
+        });
+    }
+}

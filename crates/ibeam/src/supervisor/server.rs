@@ -467,7 +467,7 @@ impl Supervising {
                 self.retry_at_the_end_of(key, lingering);
             }
             Some(backoff) => {
-                let wait = self.next_wait(key, &backoff);
+                let wait = self.next_wait(key, &backoff, 1);
                 self.retry(key, How::GoOn, Some(wait));
             }
         }
@@ -521,14 +521,14 @@ impl Supervising {
         {
             child.failures = 0;
         }
-        let wait = self.next_wait(key, &backoff);
+        let wait = self.next_wait(key, &backoff, 0);
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// One more restart: how long to wait before it.
-    fn next_wait(&mut self, key: Key, backoff: &Backoff) -> Duration {
+    /// One more restart, after so many failures in a row `at_least`: how long to wait before it.
+    fn next_wait(&mut self, key: Key, backoff: &Backoff, at_least: u32) -> Duration {
         let Some(child) = self.children.get_mut(key) else { return Duration::ZERO };
-        let failures = child.failures;
+        let failures = child.failures.max(at_least);
         child.failures = failures.saturating_add(1);
         let mut random = DefaultHasher::new();
         (self.seed, key, failures, process::now()).hash(&mut random);
