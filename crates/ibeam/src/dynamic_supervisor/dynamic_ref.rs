@@ -1,6 +1,9 @@
 //! The handle of a running dynamic supervisor, and what its requests answer.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 
 use ibeam_runtime::process::Call;
 use ibeam_runtime::{CallError, Destination, ExitReason, Name, NameRegistry, Pid, Timeout};
@@ -145,13 +148,13 @@ impl DynamicSupervisorRef<AnyChild> {
     ///
     /// # Erlang/OTP
     /// `DynamicSupervisor.start_child/2`.
-    pub async fn start_child<C: DynamicChild + Send>(
+    pub fn start_child<C: DynamicChild + Send>(
         &self,
         child: C,
-    ) -> Result<C::Started, DynamicStartError> {
+    ) -> impl Future<Output = Result<C::Started, DynamicStartError>> + Send + use<C> {
         let spec = child.into_child_spec();
-        check(&spec.settings, Some(AutoShutdown::Never)).map_err(DynamicStartError::Spec)?;
-        C::started(self.start(spec).await?)
+        let checked = check(&spec.settings, Some(AutoShutdown::Never)).map_err(DynamicStartError::Spec);
+        started::<C, _>(checked.map(|()| self.ask(StartChild::<AnyChild>(spec))))
     }
 }
 
@@ -175,9 +178,23 @@ impl<A: Clone + Send + Sync + 'static, C: DynamicChild> DynamicSupervisorRef<Tem
     ///
     /// # Erlang/OTP
     /// `supervisor:start_child/2` with extra arguments.
-    pub async fn start_child(&self, args: A) -> Result<C::Started, DynamicStartError> {
-        C::started(self.start(args).await?)
+    pub fn start_child(
+        &self,
+        args: A,
+    ) -> impl Future<Output = Result<C::Started, DynamicStartError>> + Send + use<A, C> {
+        started::<C, _>(Ok(self.ask(StartChild::<Template<A, C>>(args))))
     }
+}
+
+/// The start that was asked for, or why it was not. No `async` block: each would have a copy of the child's specification.
+fn started<C: DynamicChild, Q: Send + 'static>(
+    asked: Result<Call<Q, StartReply>, DynamicStartError>,
+) -> impl Future<Output = Result<C::Started, DynamicStartError>> + Send {
+    let mut asked = asked.map_err(Some);
+    poll_fn(move |cx| match &mut asked {
+        Ok(call) => Pin::new(call).poll(cx).map(|reply| C::started(reply.map_err(DynamicStartError::Call)??)),
+        Err(refused) => refused.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+    })
 }
 
 impl<R: Recipe> DynamicSupervisorRef<R> {
@@ -205,13 +222,14 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     }
 
     pub(crate) async fn start(&self, args: R::Args) -> Result<StartedChild, DynamicStartError> {
-        let started = self.ask::<_, StartReply>(StartChild::<R>(args)).await;
+        let started: Result<StartReply, _> = self.ask(StartChild::<R>(args)).await;
         started.unwrap_or_else(|error| Err(DynamicStartError::Call(error)))
     }
 
     /// A request that any dynamic supervisor answers, whatever its children are started from.
-    async fn ask<Q: Send + 'static, A: Send + 'static>(&self, request: Q) -> Result<A, CallError> {
-        Call::<Q, A>::new(Destination::from(&self.server), request).timeout(Timeout::Infinity).await
+    #[inline]
+    fn ask<Q, A>(&self, request: Q) -> Call<Q, A> {
+        Call::new(&self.server, request).timeout(Timeout::Infinity)
     }
 
     /// Stops a child, as its [`Shutdown`](crate::Shutdown) says, and waits until it is gone. It is not restarted. A child
@@ -224,9 +242,12 @@ impl<R: Recipe> DynamicSupervisorRef<R> {
     ///
     /// # Erlang/OTP
     /// `DynamicSupervisor.terminate_child/2`; there the supervisor waits for the child and does nothing else.
-    pub async fn terminate_child(&self, pid: Pid) -> Result<(), DynamicChildError> {
-        let stopped = self.ask::<_, TerminateReply>(TerminateChild(pid)).await;
-        stopped.unwrap_or_else(|error| Err(DynamicChildError::Call(error)))
+    pub fn terminate_child(
+        &self,
+        pid: Pid,
+    ) -> impl Future<Output = Result<(), DynamicChildError>> + Send + use<R> {
+        let mut call = self.ask::<_, TerminateReply>(TerminateChild(pid));
+        poll_fn(move |cx| Pin::new(&mut call).poll(cx).map(|reply| reply.map_err(DynamicChildError::Call)?))
     }
 
     /// All children, those that restart or stop included. In no particular order.
