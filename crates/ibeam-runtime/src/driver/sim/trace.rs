@@ -117,7 +117,7 @@ impl Trace {
         let Some(Lines { len, .. }) = self.lines else { return };
         let mut text = format!("{:>12} ", format!("{:?}", now - Instant::START));
         // One event, one line.
-        text.push_str(&line(self).replace('\n', " "));
+        text.push_str(&self.numbered(&line(self)).replace('\n', " "));
         if self.kept.len() == len {
             self.kept.pop_front();
             self.dropped += 1;
@@ -162,6 +162,17 @@ impl Trace {
         }
     }
 
+    /// The text with the numbers of this run's processes in the place of their pids: exit reasons have some.
+    fn numbered(&self, mut text: &str) -> String {
+        let mut numbered = String::new();
+        while let Some((before, pid, rest)) = split_at_pid(text) {
+            numbered.push_str(before);
+            numbered.push_str(&self.who(pid));
+            text = rest;
+        }
+        numbered + text
+    }
+
     /// `p3 "counter"`, `p3 (label)`, `p3`.
     pub(super) fn who(&self, pid: Pid) -> String {
         let Some(known) = self.known.get(&pid) else { return format!("{pid}") };
@@ -174,6 +185,17 @@ impl Trace {
         };
         who
     }
+}
+
+/// What stands before the first pid in a text, the pid, and what comes after it.
+fn split_at_pid(text: &str) -> Option<(&str, Pid, &str)> {
+    text.match_indices("<0.").find_map(|(at, start)| {
+        let (parts, rest) = text[at + start.len()..].split_once('>')?;
+        let (index, generation) = parts.split_once('.')?;
+        let generation: u64 = generation.parse().ok()?;
+        // As the generations of live processes are printed.
+        Some((&text[..at], Pid::from_parts(index.parse().ok()?, 2 * generation + 1), rest))
+    })
 }
 
 /// A future's type without modules: `run<Counter>`.
@@ -193,4 +215,22 @@ fn short(name: &str) -> String {
         }
     }
     short + &part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pids_in_a_text_are_numbers_of_the_run() {
+        let mut trace = Trace::new(None);
+        let [first, second] = [Pid::from_parts(7, 3), Pid::from_parts(70_000, 2 * 123_456 + 1)];
+        for pid in [first, second] {
+            trace.spawned(Instant::START, pid, None, "child", None);
+        }
+        let stranger = Pid::from_parts(9, 1);
+        let text = format!("{first:?} and <0.x>, <0.1.2 {second}, {stranger}: a < b > <0.7.1>");
+        assert_eq!(trace.numbered(&text), format!("p1 and <0.x>, <0.1.2 p2, {stranger}: a < b > p1"));
+        assert_eq!(trace.numbered(""), "");
+    }
 }
