@@ -316,10 +316,7 @@ impl Threads {
     fn rouse(&self, index: usize) {
         let slot = &self.slots[index];
         if self.io.holder() == Some(index) {
-            let waker = slot.io_waker.lock().clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            slot.wake_from_io();
         }
         // Also when it seems to be in the I/O driver: it may just be leaving, or about to enter.
         if let Some(thread) = slot.thread.get() {
@@ -346,6 +343,21 @@ impl Slot {
             io_waker: Mutex::new(None),
             ended: AtomicU64::new(0),
             reductions: AtomicU64::new(0),
+        }
+    }
+
+    /// Gets the thread out of the I/O driver, where it has said how.
+    fn wake_from_io(&self) {
+        if let Some(waker) = &*self.io_waker.lock() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// How to get the thread out of the I/O driver: the same each time, most likely.
+    fn set_io_waker(&self, waker: &Waker) {
+        let mut known = self.io_waker.lock();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
         }
     }
 }

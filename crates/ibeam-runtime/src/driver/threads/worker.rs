@@ -235,10 +235,7 @@ impl Worker {
     fn schedule_in_io(&self, ready: Ready) {
         self.queue.push(ready);
         if self.slot().wake.swap(1, SeqCst) == 0 {
-            let waker = self.slot().io_waker.lock().clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            self.slot().wake_from_io();
         } else {
             self.threads.notify();
         }
@@ -249,10 +246,7 @@ impl Worker {
         self.threads.inject(ready);
         if self.route.get() == Route::Io {
             self.slot().wake.store(1, SeqCst);
-            let waker = self.slot().io_waker.lock().clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            self.slot().wake_from_io();
         }
         self.threads.notify();
     }
@@ -421,7 +415,7 @@ impl Worker {
             }
             self.route.set(Route::Io);
             let drove = threads.io.drive(self.index, next.map(|at| at - now), |waker| {
-                *slot.io_waker.lock() = Some(waker.clone());
+                slot.set_io_waker(waker);
                 slot.wake.load(SeqCst) != 0 || self.shared.timers.next() != next
             });
             self.route.set(Route::Usual);
