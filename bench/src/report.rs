@@ -1,5 +1,6 @@
 //! The report: docs/benchmarks.md and its charts, from the JSON lines of runs. No number in it is typed by hand.
 
+mod causes;
 mod charts;
 mod curves;
 mod page;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::needs;
 use crate::record::{Results, Run};
+use crate::report::causes::{self, Cause};
 use crate::report::promise::{self, DISTANCE, Rival, TIMES};
 use crate::scaling::{self, NOT_FLAT};
 use crate::systems::{Kind, System};
@@ -67,6 +68,10 @@ fn misses(results: &Results) -> String {
                 workload.name(),
                 standing.missed.join("; ")
             );
+            let _ = match causes::of(workload, place) {
+                Some(Cause { profile, needed }) => writeln!(text, "  - {profile}\n  - needed: {needed}"),
+                None => writeln!(text, "  - not looked into yet"),
+            };
         }
     }
     if count == 0 {
@@ -264,7 +269,8 @@ mod tests {
         let links = Links { workloads: vec!["![ring](benchmarks/ring_1.svg)".into()], sweeps: Vec::new() };
         let page = page(&run(), &all, &links);
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in\n{page}"));
-        assert!(at("plain tokio is 1.25 times as good") < at("## Results"));
+        assert!(at("plain tokio is 1.25 times as good") < at("  - not looked into yet"));
+        assert!(at("  - not looked into yet") < at("## Results"));
         for text in [
             "| ring of 1,000, per hop ",
             "3 atomic, 1 allocation",

@@ -343,7 +343,39 @@ impl Chain {
 impl Drop for Chain {
     fn drop(&mut self) {
         while let Some(node) = self.pop() {
+            // Whoever unwinds out of a destructor drops the rest.
+            let rest = std::mem::replace(self, Self::EMPTY);
             drop(node);
+            *self = rest;
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn a_destructor_that_panics_keeps_no_other_message_of_a_chain() {
+        static DROPPED: AtomicU32 = AtomicU32::new(0);
+        struct Letter {
+            panics: bool,
+        }
+        impl Drop for Letter {
+            fn drop(&mut self) {
+                DROPPED.fetch_add(1, Relaxed);
+                assert!(!self.panics, "as it was told");
+            }
+        }
+        let mut chain = Chain::EMPTY;
+        for letter in 0..3 {
+            chain.push(OwnedNode::message::<_, NoMeta>(0, Letter { panics: letter == 1 }));
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(chain))).is_err());
+        assert_eq!(DROPPED.load(Relaxed), 3);
     }
 }

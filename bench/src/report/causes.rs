@@ -1,0 +1,85 @@
+//! Why a row misses what is promised, as far as it has been looked into, and what it would take.
+
+use crate::workloads::Workload;
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cause {
+    /// Where the time goes.
+    pub(super) profile: &'static str,
+    /// What would be needed.
+    pub(super) needed: &'static str,
+}
+
+const fn cause(profile: &'static str, needed: &'static str) -> Option<Cause> {
+    Some(Cause { profile, needed })
+}
+
+/// The cause of one figure of a workload, by its place in [`Workload::figures`].
+pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
+    match (workload, figure) {
+        (Workload::CallConc, 0) => cause(
+            "a call whose two sides share a worker is near its floor (`pairs`); here the server is on one worker and half of its \
+             clients on the other, so that lines of the mailbox and of the call go there and back between two cores, which \
+             the floor does not count",
+            "clients that move to the worker of the server they call",
+        ),
+        (Workload::Skynet, 0 | 1) => cause(
+            "the run queue is first in, first out, so the tree grows level by level and all its million leaves are there at \
+             once, as the peak says: each block and future is touched for the first time, and is cold when its turn comes",
+            "new processes that run before older ones, which would let the older ones wait",
+        ),
+        (Workload::SpawnIdle | Workload::SpawnIdleServer, 2) | (Workload::ChildrenMillion, 0 | 1) => cause(
+            "cold memory: the instructions do not grow with the number of processes, the cost of reading a line does (see \
+             Scaling: `memory`, `call`, `children`)",
+            "fewer lines for each: now two of the block, two or three of the future, and one each in the supervisor's two \
+             tables",
+        ),
+        (Workload::Children, 0 | 1) => cause(
+            "10,000 instructions for a start and a stop together, in some forty functions of which none has a tenth; an eighth of \
+             the time is the kernel's, for the first touch of pages (callgrind, perf)",
+            "one table of children in place of two, of links and of children, in the supervisor",
+        ),
+        (Workload::Echo1 | Workload::Echo64, 0) => cause(
+            "the system calls are those of plain tokio, one for one (strace); the difference is in user space, where a worker \
+             leaves tokio's driver for each event and goes back for the next",
+            "turns of processes that are run from within the driver, as long as nothing else waits",
+        ),
+        (Workload::Fairness, 0..=2) => cause(
+            "Rust code cannot be interrupted: a process that computes is seen after 10 to 15 ms, when its worker's place is given \
+             to a spare thread; the BEAM's compiled code counts its calls and gives way after about one",
+            "code that gives way by itself (`process::yield_now`), or a lower `hog_threshold`, at the price of more threads",
+        ),
+        (Workload::Registry, 0) => cause(
+            "plain tokio writes one entry of a sharded map; a registration is an entry of an index that is read without a lock, \
+             one in the list of its owner, so that it goes with the owner, and the first touch of both",
+            "the owner's side in the owner's block, without a place of its own",
+        ),
+        (Workload::Registry, 2) => cause(
+            "as for `register`: two lists to be changed in place of one map, without a page to be touched first",
+            "as for `register`",
+        ),
+        (Workload::Restart, 0) => cause(
+            "more than half is the panic itself, and a sixth the unwinding through the server's loop (callgrind)",
+            "smaller functions around the handler, whose landing pads the unwinding reads one by one",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_of_figures_that_exist() {
+        for workload in Workload::all() {
+            let figures = workload.figures().len();
+            assert_eq!(of(workload, figures), None, "{}", workload.name());
+            for Cause { profile, needed } in (0..figures).filter_map(|figure| of(workload, figure)) {
+                assert!(profile.len() > 20 && needed.len() > 10, "{}", workload.name());
+                assert!(!profile.ends_with('.') && !needed.ends_with('.'), "{}", workload.name());
+            }
+        }
+    }
+}
