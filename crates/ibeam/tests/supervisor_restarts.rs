@@ -184,6 +184,28 @@ fn who_fails_together_does_not_come_back_together() {
     });
 }
 
+/// Also where other simulations have used other pids meanwhile.
+#[test]
+fn the_same_seed_waits_as_long_again() {
+    let waits = |dynamic: bool| {
+        ibeam::sim::Simulation::new(7).run(async move {
+            let (switch, diary) = (Switch::on(), Diary::default());
+            let children = ["a", "b", "c"].map(|id| diary.switched(id, &switch));
+            let backoff = Backoff::new(10 * SECOND, HOUR).jitter(0.5);
+            let _supervisor = supervisor(dynamic, Some(backoff), 10, children.into()).await;
+            diary.crash_all();
+            process::sleep(SECOND).await;
+            let began = diary.crash_all();
+            process::sleep(11 * SECOND).await;
+            diary.take(began, MS)
+        })
+    };
+    for dynamic in [false, true] {
+        let first = waits(dynamic);
+        assert_eq!((first.len(), &waits(dynamic)), (3, &first), "dynamic: {dynamic}");
+    }
+}
+
 /// Those before the one that does not start run, and those behind it wait.
 #[test]
 fn a_restart_of_all_goes_on_where_it_has_failed() {

@@ -53,6 +53,8 @@ pub(super) struct Supervising<R: Recipe> {
     late_callers: Vec<(Pid, CallFrom<TerminateReply>)>,
     /// Children with a back-off that were restarted, under their pids.
     failing: HashMap<Pid, Failing, Nearby>,
+    /// How many there have been.
+    numbered: u64,
 }
 
 /// What a restart back-off needs to know of a child.
@@ -61,6 +63,8 @@ struct Failing {
     /// Restarts in a row that did not help.
     failures: u32,
     started: Instant,
+    /// Which of the supervisor's it is: no other has this number, and in each run of a simulation it is the same, unlike its pid.
+    number: u64,
 }
 
 /// What the process is started with.
@@ -102,19 +106,7 @@ impl<R: Recipe> GenServer for Supervising<R> {
         if let Err(reason) = flags.check() {
             return Init::stop(ExitReason::error(reason));
         }
-        Init::ok(Self {
-            recipe,
-            module: flags.module,
-            max_children: flags.max_children,
-            intensity: Intensity::new(flags.limits),
-            backoff: flags.backoff,
-            children: Children::new(),
-            deadlines: Deadlines::default(),
-            armed: None,
-            callers: SmallMap::default(),
-            late_callers: Vec::new(),
-            failing: HashMap::default(),
-        })
+        Init::ok(Self::new(flags, recipe))
     }
 
     // The handlers of a supervisor that starts a million children are not boxed one by one.
@@ -151,6 +143,23 @@ impl<R: Recipe> GenServer for Supervising<R> {
 }
 
 impl<R: Recipe> Supervising<R> {
+    fn new(flags: Flags, recipe: R) -> Self {
+        Self {
+            recipe,
+            module: flags.module,
+            max_children: flags.max_children,
+            intensity: Intensity::new(flags.limits),
+            backoff: flags.backoff,
+            children: Children::new(),
+            deadlines: Deadlines::default(),
+            armed: None,
+            callers: SmallMap::default(),
+            late_callers: Vec::new(),
+            failing: HashMap::default(),
+            numbered: 0,
+        }
+    }
+
     async fn dispatch_rare(&mut self, message: Message) -> Next {
         let message = match message.downcast::<Retry>() {
             Ok(Retry(pid, reason)) => {
@@ -260,7 +269,7 @@ impl<R: Recipe> Supervising<R> {
             let backoff = terms.backoff.take();
             self.children.add(pid, kept, terms);
             if let Some(backoff) = backoff {
-                self.failing.insert(pid, Failing { backoff, failures: 0, started: process::now() });
+                self.note_failing(pid, backoff);
             }
         }
         Ok(started)
@@ -295,20 +304,16 @@ impl<R: Recipe> Supervising<R> {
         if !self.intensity.allows_restart(now, &pid, reason) {
             return self.give_up(pid);
         }
-        let failing = match self.failing.get_mut(&pid) {
-            Some(failing) => failing,
-            None => match &self.backoff {
-                None => return self.start_again(pid).await,
-                Some(backoff) => {
-                    let backoff = Arc::clone(backoff);
-                    self.failing.entry(pid).or_insert(Failing { backoff, failures: 0, started: now })
-                }
-            },
-        };
+        if !self.failing.contains_key(&pid)
+            && let Some(backoff) = self.backoff.clone()
+        {
+            self.note_failing(pid, backoff);
+        }
+        let Some(failing) = self.failing.get_mut(&pid) else { return self.start_again(pid).await };
         if failing.backoff.is_stable_after(now - failing.started) {
             failing.failures = 0;
         }
-        let wait = failing.backoff.delay(failing.failures, random(pid, failing.failures));
+        let wait = failing.backoff.delay(failing.failures, random(failing));
         failing.failures = failing.failures.saturating_add(1);
         if wait.is_zero() {
             return self.start_again(pid).await;
@@ -316,6 +321,13 @@ impl<R: Recipe> Supervising<R> {
         self.children.set_state(pid, State::Restarting);
         process::send_after(process::self_pid(), Retry(pid, reason.clone()), wait);
         Next::go_on()
+    }
+
+    /// From now on this child is restarted with this back-off.
+    fn note_failing(&mut self, pid: Pid, backoff: Arc<Backoff>) {
+        self.numbered += 1;
+        let (started, number) = (process::now(), self.numbered);
+        self.failing.insert(pid, Failing { backoff, failures: 0, started, number });
     }
 
     /// Another try of a restart that has failed; with a back-off it does not count.
@@ -368,7 +380,7 @@ impl<R: Recipe> Supervising<R> {
         match self.failing.get_mut(&pid) {
             None => me.send(retry),
             Some(failing) => {
-                let wait = failing.backoff.delay(failing.failures.max(1), random(pid, failing.failures));
+                let wait = failing.backoff.delay(failing.failures.max(1), random(failing));
                 failing.failures = failing.failures.saturating_add(1);
                 process::send_after(me, retry, wait);
             }
@@ -546,9 +558,9 @@ impl<R: Recipe> Supervising<R> {
 }
 
 /// What shortens a wait: no two are equally long. The same in each run of a simulation.
-fn random(pid: Pid, failures: u32) -> u64 {
+fn random(failing: &Failing) -> u64 {
     use std::hash::BuildHasher;
-    foldhash::fast::FixedState::default().hash_one((process::now(), pid, failures))
+    foldhash::fast::FixedState::default().hash_one((process::now(), failing.number, failing.failures))
 }
 
 #[cfg(test)]
@@ -562,19 +574,7 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_a_child_that_is_forgotten() {
         Simulation::new(0).run(async {
-            let mut supervisor = Supervising::<AnyChild> {
-                recipe: AnyChild::default(),
-                module: "supervisor",
-                max_children: usize::MAX,
-                intensity: Intensity::new(Flags::default().limits),
-                backoff: None,
-                children: Children::new(),
-                deadlines: Deadlines::default(),
-                armed: None,
-                callers: SmallMap::default(),
-                late_callers: Vec::new(),
-                failing: HashMap::default(),
-            };
+            let mut supervisor = Supervising::new(Flags::default(), AnyChild::default());
             let child =
                 ChildSpec::new("a", || async { Ok(process::spawn_link(std::future::pending::<()>())) });
             let child = child.backoff(Backoff::new(LOOK, LOOK));
