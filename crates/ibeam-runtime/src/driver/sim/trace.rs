@@ -165,10 +165,18 @@ impl Trace {
     /// The text with the numbers of this run's processes in the place of their pids: exit reasons have some.
     fn numbered(&self, mut text: &str) -> String {
         let mut numbered = String::new();
-        while let Some((before, pid, rest)) = split_at_pid(text) {
+        while let Some((before, rest)) = text.split_once(PID) {
             numbered.push_str(before);
-            numbered.push_str(&self.who(pid));
-            text = rest;
+            text = match pid_before(rest) {
+                Some((pid, rest)) if self.known.contains_key(&pid) => {
+                    numbered.push_str(&self.who(pid));
+                    rest
+                }
+                _ => {
+                    numbered.push_str(PID);
+                    rest
+                }
+            };
         }
         numbered + text
     }
@@ -187,15 +195,17 @@ impl Trace {
     }
 }
 
-/// What stands before the first pid in a text, the pid, and what comes after it.
-fn split_at_pid(text: &str) -> Option<(&str, Pid, &str)> {
-    text.match_indices("<0.").find_map(|(at, start)| {
-        let (parts, rest) = text[at + start.len()..].split_once('>')?;
-        let (index, generation) = parts.split_once('.')?;
-        let generation: u64 = generation.parse().ok()?;
-        // As the generations of live processes are printed.
-        Some((&text[..at], Pid::from_parts(index.parse().ok()?, 2 * generation + 1), rest))
-    })
+/// How a pid begins.
+const PID: &str = "<0.";
+
+/// The pid that ends here, after its beginning, and what comes after it.
+fn pid_before(text: &str) -> Option<(Pid, &str)> {
+    let (parts, rest) = text.split_once('>')?;
+    let (index, generation) = parts.split_once('.')?;
+    let generation: u64 = generation.parse().ok()?;
+    // As the generations of live processes are printed.
+    let generation = generation.checked_mul(2)?.checked_add(1)?;
+    Some((Pid::from_parts(index.parse().ok()?, generation), rest))
 }
 
 /// A future's type without modules: `run<Counter>`.
@@ -231,6 +241,10 @@ mod tests {
         let stranger = Pid::from_parts(9, 1);
         let text = format!("{first:?} and <0.x>, <0.1.2 {second}, {stranger}: a < b > <0.7.1>");
         assert_eq!(trace.numbered(&text), format!("p1 and <0.x>, <0.1.2 p2, {stranger}: a < b > p1"));
+        // No pids, whatever they look like.
+        for text in [format!("<0.7.{}>", u64::MAX), "<0.4294967295.1>".to_owned(), "<0.".to_owned()] {
+            assert_eq!(trace.numbered(&text), text);
+        }
         assert_eq!(trace.numbered(""), "");
     }
 }
