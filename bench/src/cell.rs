@@ -43,26 +43,19 @@ pub(crate) fn measure(
             }
         }
     }
-    for round in 1..=rounds {
-        let mut failed = Vec::new();
-        for &system in &measured {
-            let label = format!("{name:<18} {:<6} round {round}", system.name());
-            let costs = Costs::measure();
-            let arguments = ["cell".into(), system.name(), workload.name()];
-            let record = match run_child(&label, &arguments, workload.figures().len(), &costs) {
-                Ok(figures) => {
-                    Record::Cell { workload: workload.name(), system: system.name(), round, figures, costs }
-                }
-                Err(error) => {
-                    failed.push(system);
-                    Record::Failed { workload: workload.name(), system: system.name(), round, error }
-                }
-            };
-            note(record)?;
-        }
-        measured.retain(|system| !failed.contains(system));
-    }
-    Ok(())
+    in_rounds(measured, rounds, |system, round| {
+        let label = format!("{name:<18} {:<6} round {round}", system.name());
+        let costs = Costs::measure();
+        let arguments = ["cell".into(), system.name(), workload.name()];
+        let outcome = run_child(&label, &arguments, workload.figures().len(), &costs);
+        let measured = outcome.is_ok();
+        let (workload, system) = (workload.name(), system.name());
+        note(match outcome {
+            Ok(figures) => Record::Cell { workload, system, round, figures, costs },
+            Err(error) => Record::Failed { workload, system, round, error },
+        })?;
+        Ok(measured)
+    })
 }
 
 /// Measures every point of `sweep` on `systems`, `rounds` times. Each outcome goes to `note`.
@@ -81,22 +74,33 @@ pub(crate) fn measure_sweep(
             println!("{name:<14} {:<6} not measured: {reason}", system.name());
         }
     }
-    let mut points = Point::all(sweep, systems);
+    in_rounds(Point::all(sweep, systems), rounds, |point, round| {
+        let label = format!("{point} round {round}");
+        let costs = Costs::measure();
+        let outcome = run_child(&label, &point.arguments(), sweep.figures().len(), &costs);
+        let measured = outcome.is_ok();
+        note(match outcome {
+            Ok(figures) => Record::Point { point, round, figures, costs },
+            Err(error) => Record::FailedPoint { point, round, error },
+        })?;
+        Ok(measured)
+    })
+}
+
+/// Measures one after the other, round by round. What was not measured in one round is left out of the next ones.
+fn in_rounds<C: Copy>(
+    mut all: Vec<C>,
+    rounds: u32,
+    mut measure: impl FnMut(C, u32) -> Result<bool, String>,
+) -> Result<(), String> {
     for round in 1..=rounds {
-        let mut failed = Vec::new();
-        for &point in &points {
-            let label = format!("{point} round {round}");
-            let costs = Costs::measure();
-            let record = match run_child(&label, &point.arguments(), sweep.figures().len(), &costs) {
-                Ok(figures) => Record::Point { point, round, figures, costs },
-                Err(error) => {
-                    failed.push(point);
-                    Record::FailedPoint { point, round, error }
-                }
-            };
-            note(record)?;
+        let mut measured = Vec::with_capacity(all.len());
+        for &one in &all {
+            if measure(one, round)? {
+                measured.push(one);
+            }
         }
-        points.retain(|point| !failed.contains(point));
+        all = measured;
     }
     Ok(())
 }
@@ -179,6 +183,22 @@ mod tests {
         assert_eq!(parse("figure 1.5\nnoise\nfigure 2\n", 2), Ok(vec![1.5, 2.0]));
         assert_eq!(parse("figure 1.5\n", 2), Err("expected 2 figures, got 1".into()));
         assert_eq!(parse("figure NaN\n", 1), Err("`NaN` is not a figure".into()));
+    }
+
+    #[test]
+    fn what_failed_once_is_left_out_of_the_next_rounds() {
+        let mut measured = Vec::new();
+        let outcome = in_rounds(vec!["a", "b", "c"], 3, |one, round| {
+            measured.push((one, round));
+            Ok((one, round) != ("b", 2))
+        });
+        assert_eq!(outcome, Ok(()));
+        let expected = [("a", 1), ("b", 1), ("c", 1), ("a", 2), ("b", 2), ("c", 2), ("a", 3), ("c", 3)];
+        assert_eq!(measured, expected);
+        assert_eq!(
+            in_rounds(vec![1], 2, |_, _| Err("the file is gone".into())),
+            Err("the file is gone".into())
+        );
     }
 
     /// A workload that a system does not do gives a reason and starts nothing.
