@@ -24,11 +24,6 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
              the floor does not count",
             "clients that move to the worker of the server they call",
         ),
-        (Workload::Skynet, 0 | 1) => cause(
-            "the run queue is first in, first out, so the tree grows level by level and all its million leaves are there at \
-             once, as the peak says: each block and future is touched for the first time, and is cold when its turn comes",
-            "new processes that run before older ones, which would let the older ones wait",
-        ),
         (Workload::SpawnIdle | Workload::SpawnIdleServer, 2) | (Workload::ChildrenMillion, 0 | 1) => cause(
             "cold memory: the instructions do not grow with the number of processes, the cost of reading a line does (see \
              Scaling: `memory`, `call`, `children`)",

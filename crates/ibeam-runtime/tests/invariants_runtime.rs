@@ -169,6 +169,71 @@ fn invariant_12_what_stands_behind_a_hog_is_run() {
     });
 }
 
+/// On one worker, which no pause of the machine gets out of step.
+fn on_one_worker<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce() -> F + Send + 'static) {
+    on_threads_with(Runtime::builder().workers(1).hog_threshold(PATIENCE), test);
+}
+
+/// A branch of a tree of processes has run before the next one begins, siblings in the order in which they were spawned.
+#[test]
+fn a_tree_of_processes_runs_branch_by_branch() {
+    fn node(name: String, depth: usize, to: Pid) {
+        process::spawn(async move {
+            to.send(name.clone());
+            if depth > 0 {
+                for branch in 'a'..='c' {
+                    node(format!("{name}{branch}"), depth - 1, to);
+                }
+            }
+        });
+    }
+    on_one_worker(|| async {
+        let me = process::self_pid();
+        process::spawn(async move { node(String::new(), 2, me) });
+        let mut order = Vec::new();
+        while order.len() < 13 {
+            order.push(next::<String>().await);
+        }
+        assert_eq!(order, ["", "a", "aa", "ab", "ac", "b", "ba", "bb", "bc", "c", "ca", "cb", "cc"]);
+    });
+}
+
+/// Each of them spawns the next one, which goes before all others: these have their turns nevertheless.
+#[test]
+fn an_endless_line_of_newborns_shuts_nobody_out() {
+    fn next_of_the_line(over: Arc<AtomicBool>) {
+        process::spawn(async move {
+            if !over.load(SeqCst) {
+                next_of_the_line(over);
+            }
+        });
+    }
+    on_one_worker(|| async {
+        let me = process::self_pid();
+        let over = Arc::new(AtomicBool::new(false));
+        let line = Arc::clone(&over);
+        process::spawn(async move {
+            next_of_the_line(line);
+            // Born after the first of the line, so it stands behind all of them.
+            process::spawn(async move {
+                for _ in 0..100 {
+                    // Stands in the queue from then on.
+                    process::yield_now().await;
+                }
+                me.send("sibling");
+            });
+            for _ in 0..100 {
+                process::yield_now().await;
+            }
+            me.send("parent");
+        });
+        let mut came = [next::<&str>().await, next::<&str>().await];
+        came.sort_unstable();
+        assert_eq!(came, ["parent", "sibling"]);
+        over.store(true, SeqCst);
+    });
+}
+
 /// Threads that have been hogs take over from the next ones.
 #[test]
 fn invariant_12_former_hogs_are_the_spares_of_the_next() {

@@ -2,13 +2,14 @@
 //! place to a spare.
 //!
 //! ```text
-//! spawn, wake ──▶ [LIFO slot][run queue] ◀── steal ── other workers ──▶ [injector] ◀── other threads
+//! wake, spawn ──▶ [LIFO slot][newborns][queue] ◀── steal ── other workers ──▶ [injector] ◀── other threads
 //!                          │
 //!                     worker: turn ── nothing to do ──▶ search ──▶ sleep: one in the I/O driver, the others parked
 //! ```
 //!
 //! # Invariants
-//! 1. A ready process stands in one queue: a LIFO slot (whose rules are in `raw::lifo`), a worker's run queue, or an injector.
+//! 1. A ready process stands in one queue: a LIFO slot (whose rules are in `raw::lifo`), one of a worker's two queues (see
+//!    `queues`), or an injector.
 //! 2. `idle` counts the workers that are awake and those of them that search. Whoever makes work visible wakes a worker only
 //!    if none searches: the searcher that finds work wakes the next one. A worker between short turns puts that off for one
 //!    process and two turns, one between tiny turns for a stream's tasks and eight: it is awake and gets there itself. If a
@@ -24,6 +25,7 @@
 mod idle;
 mod io;
 mod monitor;
+mod queues;
 mod worker;
 
 use std::marker::PhantomData;
@@ -35,7 +37,7 @@ use std::task::Waker;
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use crossbeam_deque::{Injector, Stealer, Worker as Deque};
+use crossbeam_deque::Injector;
 use parking_lot::{Condvar, Mutex};
 
 use crate::driver::{Driver, Place};
@@ -48,6 +50,7 @@ use crate::time::Instant;
 
 use self::idle::Idle;
 use self::io::Io;
+use self::queues::{Queues, Stealers};
 use self::worker::Worker;
 
 /// See the module.
@@ -81,9 +84,9 @@ pub(crate) struct Threads {
 /// What all see of one worker thread.
 #[repr(align(128))]
 struct Slot {
-    stealer: OnceLock<Stealer<Ready>>,
-    /// The queue, until the thread has it.
-    queue: Mutex<Option<Deque<Ready>>>,
+    stealers: OnceLock<Stealers>,
+    /// The queues, until the thread has them.
+    queues: Mutex<Option<Queues>>,
     lifo: ReadySlot,
     /// The pid whose turn it is.
     running: AtomicU64,
@@ -203,11 +206,10 @@ impl Threads {
     fn start_worker(self: &Arc<Self>, shared: &Arc<Shared>, searching: bool) -> std::io::Result<bool> {
         let index = self.started.load(SeqCst);
         let Some(slot) = self.slots.get(index) else { return Ok(false) };
-        slot.stealer.get_or_init(|| {
-            let queue = Deque::new_fifo();
-            let stealer = queue.stealer();
-            *slot.queue.lock() = Some(queue);
-            stealer
+        slot.stealers.get_or_init(|| {
+            let (queues, stealers) = Queues::new();
+            *slot.queues.lock() = Some(queues);
+            stealers
         });
         // Before its thread runs: that one looks for work among all that are started, and is to find itself there. Nobody
         // else changes this meanwhile: slots are started by the builder or the monitor, one after the other.
@@ -217,8 +219,8 @@ impl Threads {
             let slot = &threads.slots[index];
             // The thread says itself where to wake it, before it can sleep.
             let _set_once = slot.thread.set(thread::current());
-            let queue = slot.queue.lock().take().expect("each slot has one thread");
-            let worker = Worker::new(threads, shared, index, queue, searching);
+            let queues = slot.queues.lock().take().expect("each slot has one thread");
+            let worker = Worker::new(threads, shared, index, queues, searching);
             WORKER.with(|current| current.set(&worker, || worker.run()));
         });
         match spawned {
@@ -272,7 +274,7 @@ impl Threads {
 
     /// Takes a process out of one of the two special queues.
     fn take_special(&self, queue: &Injector<Ready>) -> Option<Ready> {
-        let ready = worker::insist(|| queue.steal())?;
+        let ready = queues::insist(|| queue.steal())?;
         self.special.fetch_sub(1, SeqCst);
         Some(ready)
     }
@@ -284,7 +286,7 @@ impl Threads {
             || !self.high.is_empty()
             || !self.low.is_empty()
             || self.slots[..started].iter().any(|slot| {
-                slot.stealer.get().is_some_and(|stealer| !stealer.is_empty()) || slot.lifo.has_for_others()
+                slot.stealers.get().is_some_and(|stealers| !stealers.is_empty()) || slot.lifo.has_for_others()
             })
     }
 
@@ -334,8 +336,8 @@ impl Threads {
 impl Slot {
     fn new() -> Self {
         Self {
-            stealer: OnceLock::new(),
-            queue: Mutex::new(None),
+            stealers: OnceLock::new(),
+            queues: Mutex::new(None),
             lifo: ReadySlot::new(),
             running: AtomicU64::new(0),
             wake: AtomicU32::new(0),
@@ -416,13 +418,13 @@ impl Driver for Threads {
 
     fn metrics(&self) -> DriverMetrics {
         let started = self.started.load(SeqCst);
-        let queue = |slot: &Arc<Slot>| {
-            slot.stealer.get().map_or(0, Stealer::len) + usize::from(!slot.lifo.is_empty())
+        let queues = |slot: &Arc<Slot>| {
+            slot.stealers.get().map_or(0, Stealers::len) + usize::from(!slot.lifo.is_empty())
         };
         DriverMetrics {
             workers: self.config.workers,
             threads: started,
-            run_queues: self.slots[..started].iter().map(queue).collect(),
+            run_queues: self.slots[..started].iter().map(queues).collect(),
             injected: self.injector.len() + self.high.len() + self.low.len(),
             steals: self.counters.steals.load(Relaxed),
             parks: self.counters.parks.load(Relaxed),

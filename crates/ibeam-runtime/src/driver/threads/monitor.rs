@@ -57,7 +57,7 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, seen: &mut S
     let epoch = slot.lifo.epoch();
     let same_turn = epoch % 2 == 1 && epoch == seen.epoch;
     *seen = Seen { epoch, looks: if same_turn { seen.looks + 1 } else { 0 } };
-    if same_turn && slot.stealer.get().is_some_and(|queue| !queue.is_empty()) {
+    if same_turn && slot.stealers.get().is_some_and(|stealers| !stealers.is_empty()) {
         // It may have put off telling the others (invariant 2), and does not get there itself.
         threads.notify();
     }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
-use crossbeam_deque::{Steal, Worker as Deque};
-
+use super::queues::Queues;
 use super::{Slot, Threads};
 use crate::driver::Place;
 use crate::driver::queue::LOW_EVERY;
@@ -21,6 +20,8 @@ use crate::time::Instant;
 const LOOK_EVERY: u32 = 64;
 /// How long a busy worker leaves I/O alone.
 const IO_EVERY: Duration = Duration::from_micros(100);
+/// How often the newborn who waits longest has its turn, come what may.
+const LONGEST_WAITING_EVERY: Duration = Duration::from_millis(10);
 /// A worker whose turns are shorter than this on average tells nobody of a single process that waits behind the one it runs
 /// next: it will be there itself before another worker is awake.
 const SHORT_TURN: Duration = Duration::from_micros(2);
@@ -54,7 +55,7 @@ pub(super) struct Worker {
     index: usize,
     slot: Arc<Slot>,
     lifo: OwnSlot,
-    queue: Deque<Ready>,
+    queues: Queues,
     ticks: Cell<u32>,
     lifo_streak: Cell<u32>,
     /// When the clock was looked at last; later by what has been [no turn's time](Self::between_turns) since then.
@@ -70,6 +71,7 @@ pub(super) struct Worker {
     /// How many have become ready on [`Route::Many`].
     many: Cell<u32>,
     last_io: Cell<Instant>,
+    last_longest_waiting: Cell<Instant>,
     random: Cell<u64>,
 }
 
@@ -78,7 +80,7 @@ impl Worker {
         threads: Arc<Threads>,
         shared: Arc<Shared>,
         index: usize,
-        queue: Deque<Ready>,
+        queues: Queues,
         searching: bool,
     ) -> Self {
         let slot = Arc::clone(&threads.slots[index]);
@@ -89,7 +91,7 @@ impl Worker {
             index,
             slot,
             lifo,
-            queue,
+            queues,
             ticks: Cell::new(0),
             lifo_streak: Cell::new(0),
             last_look: Cell::new(Instant::START),
@@ -100,6 +102,7 @@ impl Worker {
             route: Cell::new(Route::Usual),
             many: Cell::new(0),
             last_io: Cell::new(Instant::START),
+            last_longest_waiting: Cell::new(Instant::START),
             random: Cell::new(index as u64),
         }
     }
@@ -139,11 +142,12 @@ impl Worker {
             Route::Many => return self.schedule_one_of_many(ready),
         }
         match place {
-            Place::Back => self.enqueue(ready),
+            Place::Back => self.enqueue(ready, Queues::push),
+            Place::Newborn => self.enqueue(ready, Queues::push_newborn),
             Place::Quietly => self.enqueue_quietly(ready),
             Place::Next => {
                 if let Some(other) = self.lifo.put(ready) {
-                    self.enqueue(other);
+                    self.enqueue(other, Queues::push);
                 }
             }
         }
@@ -167,9 +171,9 @@ impl Worker {
     }
 
     #[inline(never)]
-    fn enqueue(&self, ready: Ready) {
-        let alone = self.queue.is_empty();
-        self.queue.push(ready);
+    fn enqueue(&self, ready: Ready, push: impl FnOnce(&Queues, Ready)) {
+        let alone = self.queues.is_empty();
+        push(&self.queues, ready);
         // A hog does not get there itself, and its spare may sleep already.
         if alone && self.short_turns.get() && !self.lifo.is_hog_by_now() {
             self.untold.set(UNTOLD_TURNS);
@@ -180,7 +184,7 @@ impl Worker {
 
     #[inline]
     fn enqueue_quietly(&self, ready: Ready) {
-        self.queue.push(ready);
+        self.queues.push(ready);
         if !self.tiny_turns.get() || self.lifo.is_hog_by_now() {
             self.notify();
         } else if self.untold.get() == 0 {
@@ -192,7 +196,7 @@ impl Worker {
     #[cold]
     fn tell_by_and_by(&self) {
         let left = self.untold.get() - 1;
-        if self.queue.is_empty() {
+        if self.queues.is_empty() {
             self.untold.set(0);
         } else {
             self.untold.set(left);
@@ -221,7 +225,7 @@ impl Worker {
 
     #[inline(never)]
     fn schedule_one_of_many(&self, ready: Ready) {
-        self.queue.push(ready);
+        self.queues.push(ready);
         let many = self.many.get().wrapping_add(1);
         self.many.set(many);
         // A hog's spare may sleep again by now.
@@ -233,7 +237,7 @@ impl Worker {
     /// An event fired here: this thread comes out of the driver and runs it.
     #[inline(never)]
     fn schedule_in_io(&self, ready: Ready) {
-        self.queue.push(ready);
+        self.queues.push(ready);
         if self.slot().wake.swap(1, SeqCst) == 0 {
             self.slot().wake_from_io();
         } else {
@@ -275,6 +279,7 @@ impl Worker {
                     self.schedule(ready, place);
                 }
             });
+            self.queues.turn_ends();
             if took_too_long {
                 self.retire();
             }
@@ -306,16 +311,16 @@ impl Worker {
                 return Some(ready);
             }
             self.lifo_streak.set(0);
-            return match self.queue.pop() {
+            return match self.queues.pop(ticks) {
                 Some(other) => {
-                    self.queue.push(ready);
+                    self.queues.push(ready);
                     Some(other)
                 }
                 None => Some(ready),
             };
         }
         self.lifo_streak.set(0);
-        self.queue.pop().or_else(|| self.find())
+        self.queues.pop(ticks).or_else(|| self.find())
     }
 
     /// Now and then, and when there are processes of other priorities: what else is there to do?
@@ -333,7 +338,20 @@ impl Worker {
         {
             return Some(ready);
         }
-        if ticks.is_multiple_of(LOOK_EVERY) { self.take_injected() } else { None }
+        if ticks.is_multiple_of(LOOK_EVERY) {
+            self.take_longest_waiting().or_else(|| self.take_injected())
+        } else {
+            None
+        }
+    }
+
+    fn take_longest_waiting(&self) -> Option<Ready> {
+        let now = self.last_look.get();
+        if now - self.last_longest_waiting.get() < LONGEST_WAITING_EVERY {
+            return None;
+        }
+        self.last_longest_waiting.set(now);
+        self.queues.pop_longest_waiting()
     }
 
     #[inline(never)]
@@ -358,8 +376,8 @@ impl Worker {
         self.random.set(random.0);
         let others = (first..started).chain(0..first).filter(|&index| index != self.index);
         for slot in others.map(|index| &threads.slots[index]) {
-            let Some(stealer) = slot.stealer.get() else { continue };
-            if let Some(ready) = insist(|| stealer.steal_batch_and_pop(&self.queue)) {
+            let Some(stealers) = slot.stealers.get() else { continue };
+            if let Some(ready) = self.queues.steal_from(stealers) {
                 threads.counters.steals.fetch_add(1, Relaxed);
                 return Some(ready);
             }
@@ -372,8 +390,7 @@ impl Worker {
     }
 
     fn take_injected(&self) -> Option<Ready> {
-        let injector = &self.threads.injector;
-        if injector.is_empty() { None } else { insist(|| injector.steal_batch_and_pop(&self.queue)) }
+        self.queues.take_from(&self.threads.injector)
     }
 
     fn look_at_the_clock(&self) {
@@ -436,7 +453,7 @@ impl Worker {
     #[cold]
     fn retire(&self) {
         let (threads, slot) = (&*self.threads, self.slot());
-        while let Some(ready) = self.lifo.take().or_else(|| self.queue.pop()) {
+        while let Some(ready) = self.lifo.take().or_else(|| self.queues.pop(0)) {
             threads.injector.push(ready);
         }
         threads.spares.lock().push(self.index);
@@ -447,15 +464,5 @@ impl Worker {
         self.lifo.revive();
         // Whoever gave us a place has counted us as searching.
         self.searching.set(true);
-    }
-}
-
-pub(super) fn insist<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
-    loop {
-        match steal() {
-            Steal::Success(stolen) => return Some(stolen),
-            Steal::Empty => return None,
-            Steal::Retry => {}
-        }
     }
 }
