@@ -152,18 +152,23 @@ impl TaskSupervisorRef {
     /// supervisor's process.
     ///
     /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
     /// use ibeam::prelude::*;
     ///
     /// Runtime::new().block_on(async {
     ///     let tasks = TaskSupervisor::spec().start_link().await.unwrap();
     ///     let me = process::self_pid();
+    ///     static TRIES: AtomicU32 = AtomicU32::new(0);
     ///     let task = tasks.start_child_with(Restart::Transient, move || async move {
-    ///         me.send("again");
-    ///         process::exit(ExitReason::other("not yet"));
+    ///         if TRIES.fetch_add(1, Ordering::Relaxed) == 0 {
+    ///             process::exit(ExitReason::other("not yet"));
+    ///         }
+    ///         me.send("done");
     ///     });
     ///     task.await.unwrap();
-    ///     receive! { "again" => {} }
-    ///     receive! { "again" => {} }
+    ///     receive! { "done" => {} }
+    ///     assert_eq!(TRIES.load(Ordering::Relaxed), 2);
     /// });
     /// ```
     ///
