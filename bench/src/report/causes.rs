@@ -41,7 +41,7 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
             "turns of processes that are run from within the driver, as long as nothing else waits",
         ),
         (Workload::Fairness, 0..=2) => cause(
-            "Rust code cannot be interrupted: a process that computes is seen after 10 to 15 ms, when its worker's place is given \
+            "Rust code cannot be interrupted: a process that computes is seen after 5 to 6 ms, when its worker's place is given \
              to a spare thread; the BEAM's compiled code counts its calls and gives way after about one",
             "code that gives way by itself (`process::yield_now`), or a lower `hog_threshold`, at the price of more threads",
         ),

@@ -174,6 +174,48 @@ fn on_one_worker<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce() ->
     on_threads_with(Runtime::builder().workers(1).hog_threshold(PATIENCE), test);
 }
 
+/// As long as turns are short, what is woken is left to the worker that woke it; when one of them takes long, it is not.
+#[test]
+fn what_stands_behind_a_turn_that_has_become_long_is_run_by_others() {
+    const BEHIND: usize = 20;
+    // No hogs here: what comes after them is another matter.
+    on_threads_with(Runtime::builder().workers(2).hog_threshold(PATIENCE), || async {
+        let (me, answers) = (process::self_pid(), Arc::new(AtomicUsize::new(0)));
+        let sleepers: Vec<_> = (0..BEHIND)
+            .map(|_| {
+                let answers = Arc::clone(&answers);
+                process::spawn(async move {
+                    loop {
+                        next::<Begun>().await;
+                        answers.fetch_add(1, SeqCst);
+                    }
+                })
+            })
+            .collect();
+        for &sleeper in &sleepers {
+            until_it_waits(sleeper).await;
+        }
+        process::spawn(async move {
+            for round in 1..=20 {
+                for _ in 0..1_000 {
+                    process::yield_now().await;
+                }
+                for &sleeper in &sleepers {
+                    sleeper.send(Begun);
+                }
+                // The last one is to run next, after this turn.
+                while answers.load(SeqCst) < round * BEHIND - 1 {
+                    thread::yield_now();
+                }
+                process::yield_now().await;
+                until(|| answers.load(SeqCst) == round * BEHIND).await;
+            }
+            me.send("done");
+        });
+        assert_eq!(next::<&str>().await, "done");
+    });
+}
+
 /// A branch of a tree of processes has run before the next one begins, siblings in the order in which they were spawned.
 #[test]
 fn a_tree_of_processes_runs_branch_by_branch() {

@@ -27,9 +27,6 @@ pub(crate) enum Place {
     /// It has just been spawned: before those that stand in the queue, where it shows that its parent's turn has ended.
     #[default]
     Newborn,
-    /// Behind all others too, but others need not be told as long as turns are tiny: one of a stream's tasks, which this worker is done
-    /// with before another one is awake.
-    Quietly,
 }
 
 /// What processes need from what runs them.

@@ -256,12 +256,11 @@ impl Spawn {
         self
     }
 
-    /// It is one of many that come one after the other, a few at once: where all are done with in less than a microsecond, other workers
-    /// are not told of each.
+    /// It is one of many that come one after the other, a few at once: it goes behind those that are ready, as who has been woken.
     #[inline]
     #[doc(hidden)]
     pub fn in_passing(mut self) -> Self {
-        self.place = Place::Quietly;
+        self.place = Place::Back;
         self
     }
 

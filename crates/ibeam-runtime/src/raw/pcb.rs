@@ -260,7 +260,7 @@ impl Pcb {
     #[inline]
     fn wake_behind(&'static self) {
         if self.word.wake() {
-            self.schedule(Place::Quietly);
+            self.schedule(Place::Back);
         }
     }
 

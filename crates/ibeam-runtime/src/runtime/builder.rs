@@ -25,7 +25,7 @@ impl Default for Config {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             spare_threads: 128,
             max_processes: 1 << 20,
-            hog_threshold: Duration::from_millis(10),
+            hog_threshold: Duration::from_millis(5),
             tokio: None,
         }
     }
@@ -64,8 +64,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// After how long without an await a worker's place is given to a spare thread. Found out after half of it at the
-    /// earliest, one and a half times at the latest. Default: 10 ms. At least 1 ms.
+    /// After how long without an await a worker's place is given to a spare thread. Found out after once to 1.2 times that.
+    /// Default: 5 ms. At least 1 ms.
     pub fn hog_threshold(mut self, threshold: Duration) -> Self {
         self.config.hog_threshold = threshold.max(Duration::from_millis(1));
         self

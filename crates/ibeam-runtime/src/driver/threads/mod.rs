@@ -11,9 +11,9 @@
 //! 1. A ready process stands in one queue: a LIFO slot (whose rules are in `raw::lifo`), one of a worker's two queues (see
 //!    `queues`), or an injector.
 //! 2. `idle` counts the workers that are awake and those of them that search. Whoever makes work visible wakes a worker only
-//!    if none searches: the searcher that finds work wakes the next one. A worker between short turns puts that off for one
-//!    process and two turns, one between tiny turns for a stream's tasks and eight: it is awake and gets there itself. If a
-//!    turn takes long, the monitor tells, or the spare looks. A turn that wakes many says so before (`Many`), and somebody is
+//!    if none searches: the searcher that finds work wakes the next one. A queue whose worker gets through it before another one
+//!    is awake counts as work for that worker alone (see `queues`); if its turns become longer, it says so itself after some,
+//!    and the monitor after a fifth of the hog threshold. A turn that wakes many says so before (`Many`), and somebody is
 //!    woken for every 32 of them and at the end.
 //! 3. A worker that goes to sleep first takes itself out of the count, then looks at all queues once more: work that was made
 //!    visible before it was out of the count is seen by it, later work by who made it.
@@ -286,7 +286,7 @@ impl Threads {
             || !self.high.is_empty()
             || !self.low.is_empty()
             || self.slots[..started].iter().any(|slot| {
-                slot.stealers.get().is_some_and(|stealers| !stealers.is_empty()) || slot.lifo.has_for_others()
+                slot.stealers.get().is_some_and(Stealers::has_for_others) || slot.lifo.has_for_others()
             })
     }
 

@@ -2,11 +2,34 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
 
 use super::Threads;
+use super::queues::SHORT_TURN;
 use crate::pid::Pid;
 use crate::raw::lifo::Marked;
 use crate::runtime::Shared;
+
+/// When it looks, while anybody is awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rhythm {
+    pause: Duration,
+    /// So many looks after the first a turn has lasted as long as the threshold: it is found out after once to 1.2 times that.
+    looks: u32,
+}
+
+impl Rhythm {
+    fn of(hog_threshold: Duration) -> Self {
+        let pause = Duration::from_millis(1).min(hog_threshold / 5);
+        let looks = hog_threshold.as_nanos().div_ceil(pause.as_nanos());
+        Self { pause, looks: u32::try_from(looks).unwrap_or(u32::MAX) }
+    }
+
+    /// So many turns since the last look: were they [`SHORT_TURN`]s?
+    fn are_short(self, turns: u64) -> bool {
+        u128::from(turns) * SHORT_TURN.as_nanos() >= self.pause.as_nanos()
+    }
+}
 
 /// Starts the monitor's thread.
 pub(super) fn start(threads: &Arc<Threads>, shared: &Arc<Shared>) -> std::io::Result<()> {
@@ -27,6 +50,7 @@ struct Seen {
 fn run(threads: &Arc<Threads>, shared: &Arc<Shared>) {
     let mut seen = vec![Seen::default(); threads.slots.len()];
     let mut io_looks = 0;
+    let rhythm = Rhythm::of(threads.config.hog_threshold);
     while !threads.stopping.load(SeqCst) {
         if threads.idle.all_asleep() && !threads.io.is_busy() {
             threads.monitor_parked.store(true, SeqCst);
@@ -35,13 +59,12 @@ fn run(threads: &Arc<Threads>, shared: &Arc<Shared>) {
             }
             threads.monitor_parked.store(false, SeqCst);
         }
-        // Half the threshold: a turn is found out after once to one and a half times the threshold.
-        std::thread::park_timeout(threads.config.hog_threshold / 2);
+        std::thread::park_timeout(rhythm.pause);
         for (index, seen) in seen.iter_mut().enumerate().take(threads.started.load(SeqCst)) {
-            look(threads, shared, index, seen);
+            look(threads, shared, index, rhythm, seen);
         }
         io_looks = if threads.io.is_busy() { io_looks + 1 } else { 0 };
-        if io_looks == 4 {
+        if io_looks == rhythm.looks.saturating_mul(4) {
             threads.counters.io_stalls.fetch_add(1, Relaxed);
             tracing::warn!(
                 target: "ibeam::runtime",
@@ -52,16 +75,22 @@ fn run(threads: &Arc<Threads>, shared: &Arc<Shared>) {
     }
 }
 
-fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, seen: &mut Seen) {
+fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, rhythm: Rhythm, seen: &mut Seen) {
     let slot = &threads.slots[index];
     let epoch = slot.lifo.epoch();
     let same_turn = epoch % 2 == 1 && epoch == seen.epoch;
+    // An epoch for its begin, one for its end.
+    let turns = (epoch - seen.epoch) / 2;
     *seen = Seen { epoch, looks: if same_turn { seen.looks + 1 } else { 0 } };
-    if same_turn && slot.stealers.get().is_some_and(|stealers| !stealers.is_empty()) {
-        // It may have put off telling the others (invariant 2), and does not get there itself.
+    if !rhythm.are_short(turns)
+        && let Some(stealers) = slot.stealers.get()
+        && !stealers.is_empty()
+    {
+        // It has left the others where they are because its turns were short (invariant 2), and they are not any more.
+        stealers.open();
         threads.notify();
     }
-    if seen.looks != 1 || slot.lifo.is_hog() {
+    if seen.looks != rhythm.looks || slot.lifo.is_hog() {
         return;
     }
     let pid = Pid::from_bits(slot.running.load(Relaxed));
@@ -91,4 +120,25 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, seen: &mut S
     }
     threads.counters.compensations.fetch_add(1, Relaxed);
     shared.long_turn(pid, threads.config.hog_threshold, true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_looks_five_times_within_the_threshold_and_once_a_millisecond() {
+        let rhythm = |millis| Rhythm::of(Duration::from_millis(millis));
+        let micros = Duration::from_micros;
+        assert_eq!(rhythm(1), Rhythm { pause: micros(200), looks: 5 });
+        assert_eq!(rhythm(5), Rhythm { pause: micros(1_000), looks: 5 });
+        assert_eq!(rhythm(60_000), Rhythm { pause: micros(1_000), looks: 60_000 });
+    }
+
+    #[test]
+    fn turns_are_short_if_there_were_enough_of_them() {
+        let rhythm = Rhythm::of(Duration::from_millis(5));
+        assert!(!rhythm.are_short(0) && !rhythm.are_short(499));
+        assert!(rhythm.are_short(500) && rhythm.are_short(u64::MAX));
+    }
 }

@@ -4,11 +4,19 @@
 //! processes grows in depth, and a branch has ended before the next one begins: first in, first out it grows level by level, until
 //! all its leaves are there at once. A turn that spawns very many leaves the rest to the queue.
 //!
+//! Where turns are short, what can be done elsewhere costs more on its way there and back than here, and is done here before another
+//! worker is awake. So others leave a queue alone that is not [worth their while](Worth). Newborns, of whom each may have many to come, are
+//! worth it unless there is just one.
+//!
 //! Nobody is shut out by newborns that have children themselves: every [`QUEUE_EVERY`] turns the queue goes first, and now and then the
 //! newborn [who waits longest](Queues::pop_longest_waiting).
 
 use std::cell::Cell;
 use std::iter;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 
@@ -18,6 +26,12 @@ use crate::raw::ready::Ready;
 const NEWBORNS: usize = 256;
 /// Every how many turns the queue goes before the newborns.
 const QUEUE_EVERY: u32 = 8;
+
+/// A single process that waits behind turns as short as this is left where it is.
+pub(super) const SHORT_TURN: Duration = Duration::from_micros(2);
+/// And behind turns as short as this all that take no longer than [`WORTH_WHILE`] together.
+const TINY_TURN: Duration = Duration::from_nanos(500);
+const WORTH_WHILE: Duration = Duration::from_micros(20);
 
 /// The worker's own side.
 pub(super) struct Queues {
@@ -29,30 +43,34 @@ pub(super) struct Queues {
     born: Cell<usize>,
     /// Where they are turned over.
     turned: Cell<Vec<Ready>>,
+    worth: Arc<Worth>,
 }
 
 /// What other threads see of them.
 pub(super) struct Stealers {
     queue: Stealer<Ready>,
     newborns: Stealer<Ready>,
+    worth: Arc<Worth>,
 }
+
+/// How many have to stand in the queue for others to take some.
+struct Worth(AtomicUsize);
 
 impl Queues {
     pub(super) fn new() -> (Self, Stealers) {
         let (queue, newborns) = (Deque::new_fifo(), Deque::new_lifo());
-        let stealers = Stealers { queue: queue.stealer(), newborns: newborns.stealer() };
+        let worth = Arc::new(Worth(AtomicUsize::new(1)));
+        let stealers =
+            Stealers { queue: queue.stealer(), newborns: newborns.stealer(), worth: Arc::clone(&worth) };
         let queues = Self {
             queue,
             longest_waiting: newborns.stealer(),
             newborns,
             born: Cell::new(0),
             turned: Cell::default(),
+            worth,
         };
         (queues, stealers)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.newborns.is_empty()
     }
 
     #[inline]
@@ -106,8 +124,22 @@ impl Queues {
         insist(|| self.longest_waiting.steal())
     }
 
+    /// So long have turns been on average; a long time: it is not known.
+    pub(super) fn set_pace(&self, turn: Duration) {
+        self.worth.set(turn);
+    }
+
+    /// Would others take something?
+    #[inline(always)]
+    pub(super) fn has_for_others(&self) -> bool {
+        self.worth.has(self.queue.len(), self.newborns.len())
+    }
+
     /// Takes some from another worker.
     pub(super) fn steal_from(&self, other: &Stealers) -> Option<Ready> {
+        if !other.has_for_others() {
+            return None;
+        }
         insist(|| other.queue.steal_batch_and_pop(&self.queue))
             .or_else(|| insist(|| other.newborns.steal_batch_and_pop(&self.queue)))
     }
@@ -123,8 +155,40 @@ impl Stealers {
         self.queue.is_empty() && self.newborns.is_empty()
     }
 
+    pub(super) fn has_for_others(&self) -> bool {
+        self.worth.has(self.queue.len(), self.newborns.len())
+    }
+
+    /// The worker may not get there itself for a while: until it says otherwise, others take what there is.
+    pub(super) fn open(&self) {
+        self.worth.set(Duration::MAX);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.queue.len() + self.newborns.len()
+    }
+}
+
+impl Worth {
+    /// Behind turns that are so long on average.
+    fn set(&self, turn: Duration) {
+        self.0.store(Self::at(turn), Relaxed);
+    }
+
+    fn at(turn: Duration) -> usize {
+        if turn < TINY_TURN {
+            (WORTH_WHILE.as_nanos() / turn.as_nanos().max(1)) as usize
+        } else if turn < SHORT_TURN {
+            2
+        } else {
+            1
+        }
+    }
+
+    #[inline(always)]
+    fn has(&self, queue: usize, newborns: usize) -> bool {
+        let worth = self.0.load(Relaxed);
+        queue >= worth || newborns >= worth.min(2)
     }
 }
 
@@ -135,5 +199,18 @@ pub(super) fn insist<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
             Steal::Empty => return None,
             Steal::Retry => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_worth_the_while_of_others_by_how_long_it_takes() {
+        let worth = |nanos| Worth::at(Duration::from_nanos(nanos));
+        assert_eq!([worth(0), worth(100), worth(499)], [20_000, 200, 40]);
+        assert_eq!([worth(500), worth(1_999)], [2, 2]);
+        assert_eq!([worth(2_000), worth(1_000_000)], [1, 1]);
     }
 }

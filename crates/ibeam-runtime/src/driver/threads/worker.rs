@@ -22,15 +22,6 @@ const LOOK_EVERY: u32 = 64;
 const IO_EVERY: Duration = Duration::from_micros(100);
 /// How often the newborn who waits longest has its turn, come what may.
 const LONGEST_WAITING_EVERY: Duration = Duration::from_millis(10);
-/// A worker whose turns are shorter than this on average tells nobody of a single process that waits behind the one it runs
-/// next: it will be there itself before another worker is awake.
-const SHORT_TURN: Duration = Duration::from_micros(2);
-/// By the last of so many turns somebody is told of it.
-const UNTOLD_TURNS: u32 = 2;
-/// Where turns take no longer than this on average, what can be done elsewhere costs more on its way there and back than here.
-const TINY_TURN: Duration = Duration::from_nanos(500);
-/// For so many of them a stream's tasks may wait before somebody is told.
-const UNTOLD_TINY_TURNS: u32 = 8;
 /// How many processes in a row may come out of the LIFO slot: two that wake each other must not shut out the rest.
 const LIFO_STREAK: u32 = 16;
 
@@ -60,12 +51,6 @@ pub(super) struct Worker {
     lifo_streak: Cell<u32>,
     /// When the clock was looked at last; later by what has been [no turn's time](Self::between_turns) since then.
     last_look: Cell<Instant>,
-    /// Were the turns since the look before that short ones?
-    short_turns: Cell<bool>,
-    /// Were they tiny?
-    tiny_turns: Cell<bool>,
-    /// For how many more turns processes may stand in the queue that nobody was told of; 0: there are none.
-    untold: Cell<u32>,
     searching: Cell<bool>,
     route: Cell<Route>,
     /// How many have become ready on [`Route::Many`].
@@ -95,9 +80,6 @@ impl Worker {
             ticks: Cell::new(0),
             lifo_streak: Cell::new(0),
             last_look: Cell::new(Instant::START),
-            short_turns: Cell::new(false),
-            tiny_turns: Cell::new(false),
-            untold: Cell::new(0),
             searching: Cell::new(searching),
             route: Cell::new(Route::Usual),
             many: Cell::new(0),
@@ -144,7 +126,6 @@ impl Worker {
         match place {
             Place::Back => self.enqueue(ready, Queues::push),
             Place::Newborn => self.enqueue(ready, Queues::push_newborn),
-            Place::Quietly => self.enqueue_quietly(ready),
             Place::Next => {
                 if let Some(other) = self.lifo.put(ready) {
                     self.enqueue(other, Queues::push);
@@ -153,9 +134,17 @@ impl Worker {
         }
     }
 
-    /// Work was made visible here: somebody else should look for it.
+    /// Work was made visible here: somebody else should look for it, if it is worth it. A hog does not get there itself, and its
+    /// spare may sleep already.
     #[inline]
     fn notify(&self) {
+        if self.queues.has_for_others() || self.lifo.is_hog_by_now() {
+            self.tell();
+        }
+    }
+
+    #[inline]
+    fn tell(&self) {
         if self.threads.idle.wants_searcher() {
             self.between_turns(|| self.threads.notify_slow());
         }
@@ -172,38 +161,8 @@ impl Worker {
 
     #[inline(never)]
     fn enqueue(&self, ready: Ready, push: impl FnOnce(&Queues, Ready)) {
-        let alone = self.queues.is_empty();
         push(&self.queues, ready);
-        // A hog does not get there itself, and its spare may sleep already.
-        if alone && self.short_turns.get() && !self.lifo.is_hog_by_now() {
-            self.untold.set(UNTOLD_TURNS);
-        } else {
-            self.notify();
-        }
-    }
-
-    #[inline]
-    fn enqueue_quietly(&self, ready: Ready) {
-        self.queues.push(ready);
-        if !self.tiny_turns.get() || self.lifo.is_hog_by_now() {
-            self.notify();
-        } else if self.untold.get() == 0 {
-            self.untold.set(UNTOLD_TINY_TURNS);
-        }
-    }
-
-    /// A turn begins while processes may be in the queue that nobody was told of: by the last of some turns somebody is.
-    #[cold]
-    fn tell_by_and_by(&self) {
-        let left = self.untold.get() - 1;
-        if self.queues.is_empty() {
-            self.untold.set(0);
-        } else {
-            self.untold.set(left);
-            if left == 0 {
-                self.notify();
-            }
-        }
+        self.notify();
     }
 
     /// Until [`end_many`](Self::end_many) the turn wakes many processes, one after the other: they go into the queue as they come, and
@@ -241,7 +200,7 @@ impl Worker {
         if self.slot().wake.swap(1, SeqCst) == 0 {
             self.slot().wake_from_io();
         } else {
-            self.threads.notify();
+            self.notify();
         }
     }
 
@@ -270,9 +229,6 @@ impl Worker {
             if self.searching.get() {
                 self.end_search();
             }
-            if self.untold.get() != 0 {
-                self.tell_by_and_by();
-            }
             slot.running.store(ready.pid_bits(), Relaxed);
             let took_too_long = self.lifo.turn(|| {
                 if let Some((ready, place)) = ready.run(run::turn) {
@@ -290,7 +246,7 @@ impl Worker {
     fn end_search(&self) {
         self.searching.set(false);
         if self.threads.idle.end_search() {
-            self.notify();
+            self.tell();
         }
     }
 
@@ -396,8 +352,9 @@ impl Worker {
     fn look_at_the_clock(&self) {
         let now = self.shared.now();
         let taken = now - self.last_look.replace(now);
-        self.short_turns.set(taken < LOOK_EVERY * SHORT_TURN);
-        self.tiny_turns.set(taken < LOOK_EVERY * TINY_TURN);
+        self.queues.set_pace(taken / LOOK_EVERY);
+        // What was not worth it may be by now.
+        self.notify();
         if self.shared.timers.next().is_some_and(|at| at <= now) {
             self.shared.timers.fire(&self.shared, now);
         }
@@ -415,6 +372,8 @@ impl Worker {
     /// Nothing to do: sleeps until there is.
     fn sleep(&self) {
         let threads = &*self.threads;
+        // What comes next may be of another kind.
+        self.queues.set_pace(Duration::MAX);
         if threads.idle.sleep(self.index, self.searching.replace(false), || threads.any_work()) {
             threads.notify_slow();
         }
