@@ -50,6 +50,8 @@ mod runtime;
 #[cfg(not(loom))]
 pub mod sim;
 #[cfg(not(loom))]
+mod stable_map;
+#[cfg(not(loom))]
 mod time;
 #[cfg(not(loom))]
 mod timeout;
@@ -94,5 +96,6 @@ pub mod __private {
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;
     pub use crate::runtime::{extension, hash_seed, key as runtime_key};
+    pub use crate::stable_map::StableMap;
     pub use crate::timer::alarm::Alarm;
 }

@@ -4,10 +4,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::task::Waker;
 
-use indexmap::IndexMap;
-
 use crate::exit_reason::ExitReason;
-use crate::nearby::Nearby;
 use crate::observe::Tracer;
 use crate::pid::Pid;
 use crate::process::dictionary::Dictionary;
@@ -19,6 +16,7 @@ use crate::process::monitors::{AliasMode, Monitored};
 use crate::process::signal::Signal;
 use crate::raw::call::Orphan;
 use crate::reference::Reference;
+use crate::stable_map::StableMap;
 
 /// What a supervised process has. No code of the program runs while it is borrowed: values of the program are moved out first.
 ///
@@ -101,7 +99,7 @@ pub enum SmallMap<K, V> {
     /// A list.
     Few(Vec<(K, V)>),
     /// A table.
-    Many(Box<IndexMap<K, V, Nearby>>),
+    Many(Box<StableMap<K, V>>),
 }
 
 /// From how many entries on hashing beats looking through a list.
@@ -118,8 +116,10 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
         let capacity = match self {
             Self::One(..) => 0,
             Self::Few(list) => list.capacity(),
-            // Entries, hashes and the index.
-            Self::Many(map) => map.capacity() * 2,
+            Self::Many(map) => {
+                let places = map.capacity() * size_of::<u64>();
+                return map.capacity() * size_of::<(K, V)>() + places;
+            }
         };
         capacity * size_of::<(K, V)>()
     }
@@ -162,13 +162,12 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
             }
             Self::Few(list) if list.len() < MANY => list.push((key, value)),
             Self::Few(list) => {
-                let mut map: IndexMap<K, V, _> = list.drain(..).collect();
-                map.insert(key, value);
+                let mut map = StableMap::default();
+                list.drain(..).for_each(|(key, value)| map.insert_new(key, value));
+                map.insert_new(key, value);
                 *self = Self::Many(Box::new(map));
             }
-            Self::Many(map) => {
-                map.insert(key, value);
-            }
+            Self::Many(map) => map.insert_new(key, value),
         }
     }
 
@@ -202,7 +201,7 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
                 Some(list.remove(at).1)
             }
             Self::Many(map) => {
-                let value = map.swap_remove(key);
+                let value = map.remove(key);
                 if map.is_empty() {
                     *self = Self::default();
                 }
@@ -215,7 +214,7 @@ impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
         let (one, few, many) = match self {
             Self::One(k, v) => (Some((k, v)), None, None),
             Self::Few(list) => (None, Some(list.iter().map(|(k, v)| (k, v))), None),
-            Self::Many(map) => (None, None, Some(map.iter())),
+            Self::Many(map) => (None, None, Some(map.iter().map(|(_, k, v)| (k, v)))),
         };
         one.into_iter().chain(few.into_iter().flatten()).chain(many.into_iter().flatten())
     }

@@ -5,26 +5,26 @@
 //! 2. The counts are those of the entries; reading them looks at no child.
 //! 3. A temporary child's start arguments are dropped as soon as it runs.
 //!
-//! An entry has 32 bytes beside what the start arguments need, and the table some 34 more: there can be a million.
+//! An entry has 32 bytes beside what the start arguments need, and the table some 18 more: there can be a million.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ibeam_runtime::__private::Nearby;
+use ibeam_runtime::__private::StableMap;
 use ibeam_runtime::{ExitReason, Pid};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 
 use crate::supervisor::child_report::Reported;
 use crate::supervisor::{Backoff, ChildCounts, Kind, Restart, Shutdown};
 
-/// Iterates in the order of starts, until a child goes: then the newest takes its place.
-type Table<K> = IndexMap<Pid, Child<K>, Nearby>;
-
 #[derive(Debug)]
 pub(super) struct Children<K> {
-    table: Table<K>,
+    /// In the order of starts, until a child goes.
+    table: StableMap<Pid, Child<K>>,
     /// The types that children are of: few, so that an entry needs a number only.
     types: IndexSet<Option<&'static str>, foldhash::fast::FixedState>,
+    /// The type of the child that was added last, which the next one mostly has too.
+    last_type: u32,
     supervisors: usize,
     restarting: usize,
     stopping: usize,
@@ -71,11 +71,6 @@ impl From<&Terms> for Reported<'_> {
     }
 }
 
-/// A supervisor that had a million children for a moment gives their memory back: for how many to keep room, if there is too much.
-fn room_to_keep(capacity: usize, len: usize) -> Option<usize> {
-    (capacity > 1024 && len < capacity / 8).then_some(len * 2)
-}
-
 /// A child was stopped, and ended with `reason`: is that how it was to end? If not, it is reported.
 pub(super) fn ended_as_asked(restart: Restart, shutdown: Shutdown, reason: &ExitReason) -> bool {
     match (shutdown, reason) {
@@ -88,8 +83,9 @@ pub(super) fn ended_as_asked(restart: Restart, shutdown: Shutdown, reason: &Exit
 impl<K> Children<K> {
     pub(super) fn new() -> Self {
         Self {
-            table: Table::default(),
+            table: StableMap::default(),
             types: IndexSet::default(),
+            last_type: 0,
             supervisors: 0,
             restarting: 0,
             stopping: 0,
@@ -118,18 +114,28 @@ impl<K> Children<K> {
     /// A start function that returns the process of another child gives that one's place away.
     pub(super) fn add(&mut self, pid: Pid, kept: K, terms: Terms) {
         let Terms { restart, shutdown, kind, implemented_by, .. } = terms;
-        let (number, _) = self.types.insert_full(implemented_by);
+        let implemented_by = self.number_of(implemented_by);
         let child = Child {
             kept: (restart != Restart::Temporary).then_some(kept),
             shutdown: PackedShutdown::new(shutdown),
-            // A program has fewer types than that.
-            implemented_by: u32::try_from(number).unwrap_or(u32::MAX),
+            implemented_by,
             restart,
             kind,
             state: State::Running,
             watched: false,
         };
         self.insert(pid, child);
+    }
+
+    fn number_of(&mut self, name: Option<&'static str>) -> u32 {
+        // The same name has another address now and then, and then it is found by its text.
+        let address = |name: Option<&'static str>| name.map(|name| (name.as_ptr(), name.len()));
+        if self.types.get_index(self.last_type as usize).is_none_or(|last| address(*last) != address(name)) {
+            let (number, _) = self.types.insert_full(name);
+            // A program has fewer types than that.
+            self.last_type = u32::try_from(number).unwrap_or(u32::MAX);
+        }
+        self.last_type
     }
 
     fn insert(&mut self, pid: Pid, child: Child<K>) {
@@ -140,22 +146,17 @@ impl<K> Children<K> {
     }
 
     pub(super) fn remove(&mut self, pid: Pid) -> Option<Child<K>> {
-        let (index, _, _) = self.table.get_full(&pid)?;
-        self.remove_at(index)
+        self.remove_if(pid, |_| true)
     }
 
     /// Removes the child if it was to stop.
     pub(super) fn remove_if_stopping(&mut self, pid: Pid) -> Option<Child<K>> {
-        let (index, _, child) = self.table.get_full(&pid)?;
-        if child.state == State::Stopping { self.remove_at(index) } else { None }
+        self.remove_if(pid, |child| child.state == State::Stopping)
     }
 
-    fn remove_at(&mut self, index: usize) -> Option<Child<K>> {
-        let (_, child) = self.table.swap_remove_index(index)?;
+    fn remove_if(&mut self, pid: Pid, goes: impl FnOnce(&Child<K>) -> bool) -> Option<Child<K>> {
+        let child = self.table.remove_if(&pid, goes)?;
         self.count(&child, 1_usize.wrapping_neg());
-        if let Some(room) = room_to_keep(self.table.capacity(), self.table.len()) {
-            self.table.shrink_to(room);
-        }
         Some(child)
     }
 
@@ -169,9 +170,19 @@ impl<K> Children<K> {
         self.table.get(&pid)
     }
 
-    /// The `index`th child of the table.
-    pub(super) fn at(&self, index: usize) -> Option<(Pid, &Child<K>)> {
-        self.table.get_index(index).map(|(pid, child)| (*pid, child))
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Pid, &Child<K>)> {
+        self.table.iter().map(|(_, pid, child)| (*pid, child))
+    }
+
+    /// The places of the table end before this one.
+    pub(super) fn places(&self) -> usize {
+        self.table.capacity()
+    }
+
+    /// The child in this place, if there is one: see [`StableMap::at`].
+    pub(super) fn at(&self, place: usize) -> Option<(Pid, &Child<K>)> {
+        self.table.at(place).map(|(pid, child)| (*pid, child))
     }
 
     pub(super) fn set_state(&mut self, pid: Pid, state: State) {
@@ -349,20 +360,6 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back_when_there_is_much_of_it_and_little_is_used() {
-        let cases = [
-            (1024, 0, None),
-            (1025, 0, Some(0)),
-            (8000, 1000, None),
-            (8000, 999, Some(1998)),
-            (8000, 8000, None),
-        ];
-        for (capacity, len, expected) in cases {
-            assert_eq!(room_to_keep(capacity, len), expected, "{len} of {capacity}");
-        }
-    }
-
-    #[test]
     fn each_process_of_a_child_is_watched_once() {
         Simulation::new(0).run(async {
             let [first, second] = [(); 2].map(|()| process::spawn(async {}));
@@ -371,8 +368,7 @@ mod tests {
             assert_eq!([first, first, second].map(|pid| children.watch(pid)), [true, false, false]);
             children.replace(first, second);
             assert_eq!([first, second, second].map(|pid| children.watch(pid)), [false, true, false]);
-            assert_eq!(children.at(0).map(|(pid, _)| pid), Some(second));
-            assert!(children.at(1).is_none());
+            assert_eq!(children.iter().map(|(pid, _)| pid).collect::<Vec<_>>(), [second]);
         });
     }
 
@@ -389,6 +385,16 @@ mod tests {
             assert_eq!(child.shutdown(), WORKER.shutdown);
             assert_eq!(children.implemented_by(child), Some("worker"));
         });
+    }
+
+    #[test]
+    fn types_are_numbered_once() {
+        let mut children = Children::<()>::new();
+        let names = [Some("worker"), Some("worker"), None, Some("other"), None, Some("worker")];
+        assert_eq!(names.map(|name| children.number_of(name)), [0, 0, 1, 2, 1, 0]);
+        // The same text from elsewhere.
+        let elsewhere: &'static str = Box::leak("other".to_owned().into_boxed_str());
+        assert_eq!(children.number_of(Some(elsewhere)), 2);
     }
 
     #[test]

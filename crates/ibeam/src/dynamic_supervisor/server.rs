@@ -223,9 +223,7 @@ impl<R: Recipe> Supervising<R> {
     /// The first of the children, in words of the asker's.
     async fn list<T>(&self, max: usize, put: impl Fn(DynamicChildInfo) -> T) -> Vec<T> {
         let mut list = Vec::with_capacity(self.children.len().min(max));
-        while list.len() < max
-            && let Some((pid, child)) = self.children.at(list.len())
-        {
+        for (pid, child) in self.children.iter().take(max) {
             list.push(put(self.info(pid, child)));
             // Processes beside this one go on meanwhile.
             if list.len().is_multiple_of(4096) {
@@ -510,13 +508,13 @@ impl<R: Recipe> Supervising<R> {
             let time = down.or_else(|| message.arm(|LookAfter| Ok(Heard::Time)));
             time.or_else(|| message.arm(|Retry(..)| Ok(Heard::Retry)))
         });
-        // From the newest to the oldest. Who goes meanwhile gives its place to the last one, who was asked already.
-        let mut index = self.children.len();
+        // From the newest to the oldest. Who gets another place because some go moves further down.
+        let mut place = self.children.places();
         while !self.children.is_empty() {
-            index = index.min(self.children.len());
-            for _ in 0..BATCH.min(index) {
-                index -= 1;
-                match self.children.at(index).map(|(pid, child)| (pid, child.state(), child.shutdown())) {
+            place = place.min(self.children.places());
+            for _ in 0..BATCH.min(place) {
+                place -= 1;
+                match self.children.at(place).map(|(pid, child)| (pid, child.state(), child.shutdown())) {
                     Some((pid, State::Running, shutdown)) => {
                         self.children.stop(pid);
                         self.ask(pid, shutdown);
@@ -526,7 +524,7 @@ impl<R: Recipe> Supervising<R> {
                 }
             }
             self.arm();
-            let mut wait = index == 0;
+            let mut wait = place == 0;
             if !wait {
                 process::yield_now().await;
             }
@@ -551,7 +549,7 @@ impl<R: Recipe> Supervising<R> {
                     Some(Heard::Down(_) | Heard::Retry) => {}
                     None => break,
                 }
-                wait = index == 0;
+                wait = place == 0;
             }
         }
     }
