@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::task::Poll;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime as Tokio};
 
+use super::alarm::Alarm;
 use crate::runtime::Config;
+use crate::time::Instant;
 
 /// See the module.
 pub(super) struct Io {
     /// `None`: the program's own tokio does the I/O, and this only keeps the time.
-    tokio: Mutex<Option<Arc<Tokio>>>,
+    own: Mutex<Option<Arc<Own>>>,
     handle: Handle,
     /// 1 + the index of the worker inside; 0: nobody is.
     holder: AtomicUsize,
@@ -26,10 +27,26 @@ pub(super) struct Io {
     busy: Arc<AtomicBool>,
 }
 
+/// A tokio runtime of our own.
+struct Own {
+    // Dropped first: it is registered there.
+    alarm: Alarm,
+    tokio: Tokio,
+}
+
+/// How long to be in the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Only for what is there now.
+    No,
+    /// Until then; `None`: as long as it takes.
+    Until(Option<Instant>),
+}
+
 impl Io {
     pub(super) fn new(config: &Config) -> std::io::Result<Self> {
         let busy = Arc::new(AtomicBool::new(false));
-        let (tokio, handle) = match &config.tokio {
+        let (own, handle) = match &config.tokio {
             Some(handle) => (None, handle.clone()),
             None => {
                 let (park, unpark) = (Arc::clone(&busy), Arc::clone(&busy));
@@ -40,10 +57,14 @@ impl Io {
                     .on_thread_unpark(move || unpark.store(true, Relaxed))
                     .build()?;
                 let handle = tokio.handle().clone();
-                (Some(Arc::new(tokio)), handle)
+                let alarm = {
+                    let _tokio = handle.enter();
+                    Alarm::new()
+                };
+                (Some(Arc::new(Own { alarm, tokio })), handle)
             }
         };
-        Ok(Self { tokio: Mutex::new(tokio), handle, holder: AtomicUsize::new(0), busy })
+        Ok(Self { own: Mutex::new(own), handle, holder: AtomicUsize::new(0), busy })
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -68,22 +89,23 @@ impl Io {
         self.holder.load(Relaxed) == 0
     }
 
-    /// Goes inside, if nobody is. Until `enough` says so, or the time is over, events are waited for and tasks run; with a
-    /// time of zero only what is there now. `enough` is given a waker when there is none yet.
+    /// Goes inside, if nobody is. Until `enough` says so, or the time is over, events are waited for and tasks run. `enough` is
+    /// given a waker when there is none yet.
     pub(super) fn drive(
         &self,
         index: usize,
-        limit: Option<Duration>,
+        wait: Wait,
+        now: impl Fn() -> Instant,
         enough: impl Fn(&std::task::Waker) -> bool,
     ) -> bool {
         if self.holder.compare_exchange(0, index + 1, SeqCst, Relaxed).is_err() {
             return false;
         }
-        let tokio = self.tokio.lock().clone();
-        match tokio {
-            Some(tokio) if limit == Some(Duration::ZERO) => {
+        let own = self.own.lock().clone();
+        match (own, wait) {
+            (Some(own), Wait::No) => {
                 let mut polls = 0;
-                tokio.block_on(poll_fn(|cx| {
+                own.tokio.block_on(poll_fn(|cx| {
                     polls += 1;
                     if polls > 1 {
                         return Poll::Ready(());
@@ -92,27 +114,24 @@ impl Io {
                     Poll::Pending
                 }));
             }
-            Some(tokio) => tokio.block_on(async {
-                let mut alarm = pin!(limit.map(tokio::time::sleep));
-                poll_fn(|cx| {
-                    if enough(cx.waker()) {
-                        return Poll::Ready(());
-                    }
-                    match alarm.as_mut().as_pin_mut() {
-                        Some(alarm) => alarm.poll(cx),
-                        None => Poll::Pending,
-                    }
+            (Some(own), Wait::Until(at)) => own.tokio.block_on(async {
+                let mut fallback = pin!(None);
+                poll_fn(|cx| match at {
+                    _ if enough(cx.waker()) => Poll::Ready(()),
+                    Some(at) => own.alarm.poll(at, now(), fallback.as_mut(), cx),
+                    None => Poll::Pending,
                 })
                 .await;
             }),
-            None => {
-                if limit != Some(Duration::ZERO) && !enough(std::task::Waker::noop()) {
-                    match limit {
-                        Some(limit) => std::thread::park_timeout(limit),
+            (None, Wait::Until(at)) => {
+                if !enough(std::task::Waker::noop()) {
+                    match at {
+                        Some(at) => std::thread::park_timeout(at - now()),
                         None => std::thread::park(),
                     }
                 }
             }
+            (None, Wait::No) => {}
         }
         self.busy.store(false, Relaxed);
         self.holder.store(0, SeqCst);
@@ -121,8 +140,9 @@ impl Io {
 
     /// Ends tokio's part; tasks that block are left to themselves.
     pub(super) fn shut_down(&self) {
-        let tokio = self.tokio.lock().take();
-        if let Some(tokio) = tokio.and_then(Arc::into_inner) {
+        let own = self.own.lock().take();
+        if let Some(Own { alarm, tokio }) = own.and_then(Arc::into_inner) {
+            drop(alarm);
             tokio.shutdown_background();
         }
     }

@@ -22,6 +22,7 @@
 //!    hands over what it has and becomes a spare itself.
 //! 6. With nothing to do everything sleeps: no polling, no periodic wake-ups, the monitor included.
 
+mod alarm;
 mod idle;
 mod io;
 mod monitor;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
+use super::io::Wait;
 use super::queues::Queues;
 use super::{Slot, Threads};
 use crate::driver::Place;
@@ -363,7 +364,7 @@ impl Worker {
             // Events go to our queue without waking ourselves.
             let former = self.slot().wake.swap(1, SeqCst);
             self.route.set(Route::Io);
-            self.threads.io.drive(self.index, Some(Duration::ZERO), |_| true);
+            self.threads.io.drive(self.index, Wait::No, || now, |_| true);
             self.route.set(Route::Usual);
             self.slot().wake.store(former, SeqCst);
         }
@@ -390,10 +391,15 @@ impl Worker {
                 continue;
             }
             self.route.set(Route::Io);
-            let drove = threads.io.drive(self.index, next.map(|at| at - now), |waker| {
-                slot.set_io_waker(waker);
-                slot.wake.load(SeqCst) != 0 || self.shared.timers.next() != next
-            });
+            let drove = threads.io.drive(
+                self.index,
+                Wait::Until(next),
+                || self.shared.now(),
+                |waker| {
+                    slot.set_io_waker(waker);
+                    slot.wake.load(SeqCst) != 0 || self.shared.timers.next() != next
+                },
+            );
             self.route.set(Route::Usual);
             if !drove {
                 // Another one keeps an eye on I/O and timers.
