@@ -34,8 +34,13 @@ impl Spread {
     }
 }
 
+/// What is below this is the measurement's own: half a millisecond in the five seconds.
+const LEAST_PERCENT: f64 = 0.01;
+
 /// How many times as good `ours` is as `theirs`: above 1 it is the better one. `None` where there is nothing to divide.
 pub(crate) fn times_as_good(unit: Unit, ours: f64, theirs: f64) -> Option<f64> {
+    let least = if unit == Unit::Percent { LEAST_PERCENT } else { f64::MIN };
+    let (ours, theirs) = (ours.max(least), theirs.max(least));
     let ratio = match unit.lower_is_better() {
         true => theirs / ours,
         false => ours / theirs,
@@ -58,6 +63,12 @@ mod tests {
     fn a_ratio_above_one_is_better_whatever_the_unit() {
         assert_eq!(times_as_good(Unit::Nanoseconds, 100.0, 250.0), Some(2.5));
         assert_eq!(times_as_good(Unit::MillionsPerSecond, 20.0, 10.0), Some(2.0));
-        assert_eq!(times_as_good(Unit::Percent, 0.0, 0.0), None);
+        assert_eq!(times_as_good(Unit::Nanoseconds, 0.0, 0.0), None);
+    }
+
+    #[test]
+    fn a_cpu_that_does_next_to_nothing_does_nothing() {
+        assert_eq!(times_as_good(Unit::Percent, 0.002, 0.001), Some(1.0));
+        assert_eq!(times_as_good(Unit::Percent, 0.0, 0.2), Some(20.0));
     }
 }

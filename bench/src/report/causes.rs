@@ -54,10 +54,6 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
             "as for `register`: two lists to be changed in place of one map, without a page to be touched first",
             "as for `register`",
         ),
-        (Workload::IdleCpu, 0) => cause(
-            "nothing runs in either: less than a hundred microseconds in five seconds, which are the measurement's own",
-            "nothing",
-        ),
         (Workload::Restart, 0) => cause(
             "more than half is the panic itself, and a sixth the unwinding through the server's loop (callgrind)",
             "smaller functions around the handler, whose landing pads the unwinding reads one by one",
