@@ -93,6 +93,7 @@ pub mod __private {
         flush_message, promise,
     };
     pub use crate::raw::future::Boxed;
+    pub use crate::raw::keeping::Keeping;
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;
     pub use crate::runtime::{extension, hash_seed, key as runtime_key};

@@ -14,8 +14,8 @@
 //! 3. What is taken out is dropped by whoever took it, after the lock is free.
 //!
 //! # Why by slot
-//! Slots are dense, and mostly used by one thread at a time. So a place is found without a search, in a cache line that nobody
-//! else wants, and what is kept mostly stands in it: the owner's side of an entry costs one lock and no allocation.
+//! Slots are dense, and neighbours are mostly used by one thread. So a place is found without a search, and what is kept mostly
+//! stands in it: the owner's side of an entry costs one lock and no allocation.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,114 +23,115 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::exit_reason::ExitReason;
 use crate::pid::{INDEX_LIMIT, Pid};
+use crate::raw::carver::Carver;
+use crate::raw::keeping::{Entry, Keeping};
 use crate::raw::leaves::Table;
 use crate::raw::pcb::{Owner, Pcb};
 use crate::raw::slab;
-use crate::raw::small::Small;
 use crate::report;
 
 /// A table that keeps something for processes.
-pub trait Keeper: Send + Sync + 'static {
+pub trait Keeper: Send + Sync + Sized + 'static {
+    /// What it keeps for one process.
+    type Things: Send + 'static;
+
     /// `pid`, whose process runs this, is about to be over: its future is gone and its mailbox closed. Lets go of at most
     /// `limit` of its things. `true`: there are more, and the process asks again, after others had their turn.
-    fn release(&self, pid: Pid, reason: &ExitReason, limit: usize) -> bool;
+    fn release(this: &Keeping<Self>, pid: Pid, reason: &ExitReason, limit: usize) -> bool;
 }
 
 /// How many things a process that ends lets go of in one turn.
 const SLICE: usize = 512;
 
-/// What one keeper keeps for one process.
-struct Entry {
-    keeper: Arc<dyn Keeper>,
-    things: Small,
-}
-
-impl Entry {
-    /// As addresses: a type's table of functions may stand in a program more than once.
-    #[inline]
-    fn is_of(&self, keeper: *const ()) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.keeper), keeper)
-    }
-}
-
-/// What is kept for one process, in the order in which its keepers came. There is hardly ever more than one.
-#[derive(Default)]
-struct Entries {
-    first: Option<Entry>,
-    /// Not empty, and only with a first one.
+/// What is kept for one process, in the order in which its keepers came.
+enum Entries {
+    /// There is hardly ever more than one.
+    One(Entry),
+    /// `None` is nothing; a list is never empty.
     #[expect(clippy::box_collection, reason = "one word in every place, for what few processes have")]
-    more: Option<Box<Vec<Entry>>>,
+    List(Option<Box<Vec<Entry>>>),
 }
 
 impl Entries {
-    fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.first.iter().chain(self.more.iter().flat_map(|more| more.iter()))
+    const NOTHING: Self = Self::List(None);
+
+    #[inline]
+    fn as_slice(&self) -> &[Entry] {
+        match self {
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::List(list) => list.as_deref().map_or(&[], Vec::as_slice),
+        }
     }
 
     #[inline]
-    fn get(&mut self, keeper: *const ()) -> Option<&mut Entry> {
-        match &mut self.first {
-            Some(first) if first.is_of(keeper) => Some(first),
-            _ => self.more.as_mut()?.iter_mut().find(|entry| entry.is_of(keeper)),
+    fn as_mut_slice(&mut self) -> &mut [Entry] {
+        match self {
+            Self::One(entry) => std::slice::from_mut(entry),
+            Self::List(list) => list.as_deref_mut().map_or(&mut [], Vec::as_mut_slice),
         }
     }
 
     #[inline]
     fn add(&mut self, entry: Entry) {
-        if self.first.is_none() {
-            self.first = Some(entry);
-        } else {
-            self.more.get_or_insert_default().push(entry);
-        }
+        *self = match std::mem::replace(self, Self::NOTHING) {
+            Self::List(None) => Self::One(entry),
+            Self::One(first) => Self::List(Some(Box::new(vec![first, entry]))),
+            Self::List(Some(mut list)) => {
+                list.push(entry);
+                Self::List(Some(list))
+            }
+        };
     }
 
     #[inline]
     fn remove(&mut self, keeper: *const ()) -> Option<Entry> {
-        let Some(more) = &mut self.more else { return self.first.take_if(|first| first.is_of(keeper)) };
-        let removed = match &mut self.first {
-            Some(first) if first.is_of(keeper) => std::mem::replace(first, more.remove(0)),
-            _ => more.remove(more.iter().position(|entry| entry.is_of(keeper))?),
-        };
-        if more.is_empty() {
-            self.more = None;
+        let at = self.as_slice().iter().position(|entry| entry.keeper() == keeper)?;
+        match std::mem::replace(self, Self::NOTHING) {
+            Self::One(entry) => Some(entry),
+            Self::List(list) => {
+                let mut list = list?;
+                let entry = list.remove(at);
+                if !list.is_empty() {
+                    *self = Self::List(Some(list));
+                }
+                Some(entry)
+            }
         }
-        Some(removed)
     }
 }
 
-/// Neighbours do not share a cache line.
-#[derive(Default)]
-#[repr(align(64))]
 struct Place(Mutex<Entries>);
 
-const _: () = assert!(size_of::<Place>() == 64, "one cache line");
+const _: () = assert!(size_of::<Place>() <= 40, "first touched by who registers: the fewer pages the better");
 
 /// So many places are made at a time: as many as a thread takes slots, so that two threads rarely want the same to be made.
 const CHUNK: usize = 128;
 const CHUNKS: usize = INDEX_LIMIT as usize / CHUNK;
 
-static KEPT: [OnceLock<Box<[Place; CHUNK]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
+static KEPT: [OnceLock<&[Place; CHUNK]>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
 
-/// Held while a chunk is made: all that have been made are below this one. So who has had the lock knows each chunk that was made
-/// before, and what it did before is seen by all that find a chunk that was not.
-static MADE: Mutex<usize> = Mutex::new(0);
+/// Held while a chunk is made. So who has had the lock knows each chunk that was made before, and what it did before is seen by all
+/// that find a chunk that was not.
+static MADE: Mutex<Made> = Mutex::new(Made { below: 0, carver: Carver::new() });
+
+struct Made {
+    /// All that have been made are below this one.
+    below: usize,
+    carver: Carver<Place, CHUNK>,
+}
 
 #[inline]
 fn place(pid: Pid) -> &'static Place {
     let index = pid.index() as usize;
-    let chunk = KEPT[index / CHUNK].get().map_or_else(|| make(index / CHUNK), |chunk| &**chunk);
+    let chunk = KEPT[index / CHUNK].get().map_or_else(|| make(index / CHUNK), |chunk| *chunk);
     &chunk[index % CHUNK]
 }
 
 #[cold]
 fn make(chunk: usize) -> &'static [Place; CHUNK] {
     let mut made = MADE.lock();
-    *made = (chunk + 1).max(*made);
-    KEPT[chunk].get_or_init(|| {
-        // One by one: an array is made on the stack, and moved as a whole.
-        let places: Box<[Place]> = (0..CHUNK).map(|_| Place::default()).collect();
-        places.try_into().unwrap_or_else(|_| unreachable!("so many were made"))
-    })
+    made.below = made.below.max(chunk + 1);
+    KEPT[chunk].get_or_init(|| made.carver.cut(|| Place(Mutex::new(Entries::NOTHING))))
 }
 
 /// What is kept for a process, locked.
@@ -164,23 +165,23 @@ impl Kept {
         }
     }
 
-    /// What `keeper` keeps for the process, if it is a `T`.
+    /// What `keeper` keeps for the process.
     #[inline]
     #[must_use]
-    pub fn get<T: Send + 'static>(&mut self, keeper: &impl Keeper) -> Option<&mut T> {
-        self.entries.get(std::ptr::from_ref(keeper).cast())?.things.get_mut()
+    pub fn get<K: Keeper>(&mut self, keeper: &Keeping<K>) -> Option<&mut K::Things> {
+        self.entries.as_mut_slice().iter_mut().find_map(|entry| entry.things(keeper))
     }
 
     /// `keeper`, which kept nothing for the process so far, keeps this, and will be asked to [release](Keeper::release) it. Only if
     /// [more may be kept](Self::may_grow).
     #[inline]
-    pub fn add<T: Send + 'static>(&mut self, keeper: Arc<dyn Keeper>, things: T) {
-        self.entries.add(Entry { keeper, things: Small::new(things) });
+    pub fn add<K: Keeper>(&mut self, keeper: Arc<Keeping<K>>, things: K::Things) {
+        self.entries.add(Entry::new(keeper, things));
     }
 
     /// `keeper` keeps nothing for the process any more.
     #[inline]
-    pub fn remove(&mut self, keeper: &impl Keeper) -> Removed {
+    pub fn remove<K>(&mut self, keeper: &Keeping<K>) -> Removed {
         Removed(self.entries.remove(std::ptr::from_ref(keeper).cast()))
     }
 }
@@ -202,16 +203,16 @@ pub fn slot_of(pid: Pid) -> u32 {
 /// The first process, from this slot on, for which one of these keepers keeps something. Locks place after place, so
 /// it finds what was [added](Kept::add) before; and who adds later sees what the caller did before.
 #[must_use]
-pub fn next_kept_by(keepers: &[Arc<impl Keeper>], from: u32) -> Option<Pid> {
-    let made = *MADE.lock();
+pub fn next_kept_by<K: Keeper>(keepers: &[Arc<Keeping<K>>], from: u32) -> Option<Pid> {
+    let made = MADE.lock().below;
     let from = from as usize;
-    let is_one_of_them = |entry: &Entry| keepers.iter().any(|keeper| entry.is_of(Arc::as_ptr(keeper).cast()));
+    let is_one_of_them = |entry: &Entry| keepers.iter().any(|keeper| entry.is_of(keeper));
     for (number, chunk) in KEPT[..made].iter().enumerate().skip(from / CHUNK) {
         let Some(chunk) = chunk.get() else { continue };
         let first = number * CHUNK;
         for (place, index) in chunk.iter().zip(first..).skip(from.saturating_sub(first)) {
             let entries = place.0.lock();
-            if entries.iter().any(is_one_of_them) {
+            if entries.as_slice().iter().any(is_one_of_them) {
                 return Some(
                     slab::pid_in(index as u32).expect("nothing is kept for a slot without a process"),
                 );
@@ -226,7 +227,7 @@ pub fn next_kept_by(keepers: &[Arc<impl Keeper>], from: u32) -> Option<Pid> {
 pub(crate) fn release_some(owner: Owner, reason: &ExitReason) -> bool {
     let pid = owner.pid();
     let entries = || place(pid).0.lock();
-    let first = || entries().first.as_ref().map(|entry| Arc::clone(&entry.keeper));
+    let first = || entries().as_slice().first().map(Entry::share);
     let Some(keeper) = first() else { return false };
     let mut more = false;
     // Values of the program are dropped there. Who panics is asked no more.

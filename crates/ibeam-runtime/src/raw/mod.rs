@@ -7,6 +7,8 @@
 pub(crate) mod answering;
 pub(crate) mod call;
 #[cfg(not(loom))]
+pub(crate) mod carver;
+#[cfg(not(loom))]
 pub(crate) mod catch;
 pub(crate) mod deadline;
 pub(crate) mod gather;
@@ -20,6 +22,8 @@ pub(crate) mod node;
 #[cfg(not(loom))]
 pub(crate) mod future;
 #[cfg(not(loom))]
+pub(crate) mod keeping;
+#[cfg(not(loom))]
 pub(crate) mod pcb;
 #[cfg(not(loom))]
 pub(crate) mod ready;
@@ -27,8 +31,6 @@ pub(crate) mod ready;
 pub(crate) mod scoped;
 #[cfg(not(loom))]
 pub(crate) mod slab;
-#[cfg(not(loom))]
-pub(crate) mod small;
 
 /// Begins to load what stands at this address, to be written. Any address will do: nothing is read.
 #[inline(always)]

@@ -19,7 +19,9 @@ use super::core::Core;
 use super::lock::Locks;
 use super::{Keys, RegistryKey, RegistryValue};
 
-/// See the module.
+/// See the module. Handles come and go while others are read: what counts the ones and what the others read stand in different
+/// cache lines.
+#[repr(align(128))]
 pub(super) struct Cell<K: RegistryKey, V: RegistryValue, M: Keys> {
     pub(super) name: Name,
     current: AtomicShared<Core<K, V, M>>,

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use foldhash::fast::FixedState;
-use ibeam_runtime::__private::{Keeper, Kept, PidCell, hash_seed, next_kept_by, quietly, slot_of};
+use ibeam_runtime::__private::{Keeper, Keeping, Kept, PidCell, hash_seed, next_kept_by, quietly, slot_of};
 use ibeam_runtime::{ExitReason, Name, Pid, process};
 
 use super::builder::Plan;
@@ -45,8 +45,10 @@ pub(super) struct Entries<K: RegistryKey, V: RegistryValue, M: Keys> {
 struct Partition<K: RegistryKey, V: RegistryValue, M: Keys> {
     /// Its process, while there is one.
     process: PidCell,
-    homes: [Arc<Home<K, V, M>>; HOMES],
+    homes: [HomeOf<K, V, M>; HOMES],
 }
+
+type HomeOf<K, V, M> = Arc<Keeping<Home<K, V, M>>>;
 
 /// Who lets go of entries for the owners of a part of a partition.
 struct Home<K: RegistryKey, V: RegistryValue, M: Keys> {
@@ -55,7 +57,7 @@ struct Home<K: RegistryKey, V: RegistryValue, M: Keys> {
     /// How many entries its owners have.
     count: AtomicUsize,
     /// Owners on different workers rarely have the same home, and no two homes the same cache line.
-    _apart: [u64; 11],
+    _apart: [u64; 10],
 }
 
 const HOMES: usize = 8;
@@ -78,7 +80,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Clone for Core<K, V, M> {
 }
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Partition<K, V, M> {
-    fn home(&self, pid: Pid) -> &Arc<Home<K, V, M>> {
+    fn home(&self, pid: Pid) -> &HomeOf<K, V, M> {
         &self.homes[(slot_of(pid) / NEIGHBOURS) as usize % HOMES]
     }
 }
@@ -95,7 +97,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
         });
         let home = |partition| {
             let entries = Arc::clone(&entries);
-            Arc::new(Home { entries, partition, count: AtomicUsize::new(0), _apart: [0; 11] })
+            Keeping::new(Home { entries, partition, count: AtomicUsize::new(0), _apart: [0; 10] })
         };
         let partition =
             |number| Partition { process: PidCell::default(), homes: std::array::from_fn(|_| home(number)) };
@@ -109,6 +111,9 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
     }
 
     fn partition_of(&self, pid: Pid) -> &Partition<K, V, M> {
+        if let [only] = &*self.partitions {
+            return only;
+        }
         let hash = FixedState::default().hash_one(pid);
         &self.partitions[(hash >> 32) as usize % self.partitions.len()]
     }
@@ -141,9 +146,9 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
             }
         };
         let registration = Registration { mark: inserted.mark, strong };
-        match kept.get::<HeldBy<K, V, M>>(&**home) {
+        match kept.get(home) {
             Some(held) => held.push(key, registration, &entries.hasher),
-            None => kept.add(Arc::clone(home) as _, Held::One(key, registration)),
+            None => kept.add(Arc::clone(home), Held::One(key, registration)),
         }
         // Before anybody can take it away again.
         home.count.fetch_add(1, Relaxed);
@@ -170,7 +175,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
     {
         let home = self.partition_of(pid).home(pid);
         let wanted = |r: &Registration<_, M::Mark>| wanted.is_none_or(|wanted| wanted.contains(&r.mark));
-        drop(home.take(pid, |held| held.take(key, wanted)).let_go(true));
+        drop(take(home, pid, |held| held.take(key, wanted)).let_go(true));
     }
 
     /// Which entries of its own a process has under this key, with a value that is `right`.
@@ -184,7 +189,7 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
 
     /// Looks at what a process has registered, under its lock.
     pub(super) fn change<R>(&self, pid: Pid, f: impl FnOnce(&mut HeldBy<K, V, M>) -> R) -> Option<R> {
-        Kept::of(pid)?.get(&**self.partition_of(pid).home(pid)).map(f)
+        Kept::of(pid)?.get(self.partition_of(pid).home(pid)).map(f)
     }
 
     /// How many entries there are.
@@ -198,30 +203,28 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Core<K, V, M> {
         let pid = process::self_pid();
         let keeper = PartitionKeeper { core: self.clone(), partition, reached: AtomicU32::new(0) };
         let mut kept = Kept::of(pid).filter(Kept::may_grow).expect("the process runs");
-        kept.add(Arc::new(keeper), ());
+        kept.add(Keeping::new(keeper), ());
         drop(kept);
         self.partitions[partition].process.set(Some(pid));
     }
 }
 
-impl<K: RegistryKey, V: RegistryValue, M: Keys> Home<K, V, M> {
-    /// Takes some of what an owner has away from it.
-    fn take(
-        &self,
-        pid: Pid,
-        some: impl FnOnce(&mut HeldBy<K, V, M>) -> TakenFrom<K, V, M>,
-    ) -> Leaving<'_, K, V, M> {
-        let mut leaving = Leaving { home: self, pid, taken: Taken::new(), left: false };
-        let Some(mut kept) = Kept::of(pid) else { return leaving };
-        let Some(held) = kept.get(self) else { return leaving };
-        leaving.taken = some(held);
-        leaving.left = held.len() > 0;
-        let emptied = (!leaving.left).then(|| kept.remove(self));
-        drop(kept);
-        drop(emptied);
-        self.count.fetch_sub(leaving.taken.len(), Relaxed);
-        leaving
-    }
+/// Takes some of what an owner has away from it.
+fn take<K: RegistryKey, V: RegistryValue, M: Keys>(
+    home: &Keeping<Home<K, V, M>>,
+    pid: Pid,
+    some: impl FnOnce(&mut HeldBy<K, V, M>) -> TakenFrom<K, V, M>,
+) -> Leaving<'_, K, V, M> {
+    let mut leaving = Leaving { home, pid, taken: Taken::new(), left: false };
+    let Some(mut kept) = Kept::of(pid) else { return leaving };
+    let Some(held) = kept.get(home) else { return leaving };
+    leaving.taken = some(held);
+    leaving.left = held.len() > 0;
+    let emptied = (!leaving.left).then(|| kept.remove(home));
+    drop(kept);
+    drop(emptied);
+    home.count.fetch_sub(leaving.taken.len(), Relaxed);
+    leaving
 }
 
 /// Entries that their owner does not know any more.
@@ -264,8 +267,10 @@ impl<K: RegistryKey, V: RegistryValue, M: Keys> Entries<K, V, M> {
 
 /// An owner ends.
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Keeper for Home<K, V, M> {
-    fn release(&self, pid: Pid, _: &ExitReason, limit: usize) -> bool {
-        let leaving = self.take(pid, |held| held.take_some(limit));
+    type Things = HeldBy<K, V, M>;
+
+    fn release(this: &Keeping<Self>, pid: Pid, _: &ExitReason, limit: usize) -> bool {
+        let leaving = take(this, pid, |held| held.take_some(limit));
         let more = leaving.left;
         leaving.let_go_quietly(true);
         more
@@ -281,16 +286,18 @@ struct PartitionKeeper<K: RegistryKey, V: RegistryValue, M: Keys> {
 }
 
 impl<K: RegistryKey, V: RegistryValue, M: Keys> Keeper for PartitionKeeper<K, V, M> {
-    fn release(&self, _: Pid, reason: &ExitReason, limit: usize) -> bool {
-        let partition = &self.core.partitions[self.partition];
+    type Things = ();
+
+    fn release(this: &Keeping<Self>, _: Pid, reason: &ExitReason, limit: usize) -> bool {
+        let partition = &this.core.partitions[this.partition];
         partition.process.set(None);
         let mut left = limit;
-        while let Some(owner) = next_kept_by(&partition.homes, self.reached.load(Relaxed)) {
-            self.reached.store(slot_of(owner), Relaxed);
+        while let Some(owner) = next_kept_by(&partition.homes, this.reached.load(Relaxed)) {
+            this.reached.store(slot_of(owner), Relaxed);
             if left == 0 {
                 return true;
             }
-            let leaving = partition.home(owner).take(owner, |held| held.take_some(left));
+            let leaving = take(partition.home(owner), owner, |held| held.take_some(left));
             let taken = leaving.taken.len();
             left = left.saturating_sub(taken.max(1));
             let all = !leaving.left;
