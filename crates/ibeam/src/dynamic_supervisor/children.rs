@@ -7,11 +7,13 @@
 //!
 //! An entry has 32 bytes beside what the start arguments need, and the table some 34 more: there can be a million.
 
+use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ibeam_runtime::__private::Nearby;
 use ibeam_runtime::{ExitReason, Pid};
+use indexmap::map::raw_entry_v1::{RawEntryApiV1, RawEntryMut};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::supervisor::child_report::Reported;
@@ -25,6 +27,8 @@ pub(super) struct Children<K> {
     table: Table<K>,
     /// The types that children are of: few, so that an entry needs a number only.
     types: IndexSet<Option<&'static str>, foldhash::fast::FixedState>,
+    /// The number of the newest child's.
+    latest_type: u32,
     supervisors: usize,
     restarting: usize,
     stopping: usize,
@@ -55,7 +59,7 @@ pub(super) enum State {
 
 /// What a child specification says of a child, apart from how it is started.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub(crate) struct Terms {
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) kind: Kind,
@@ -90,6 +94,7 @@ impl<K> Children<K> {
         Self {
             table: Table::default(),
             types: IndexSet::default(),
+            latest_type: 0,
             supervisors: 0,
             restarting: 0,
             stopping: 0,
@@ -118,18 +123,31 @@ impl<K> Children<K> {
     /// A start function that returns the process of another child gives that one's place away.
     pub(super) fn add(&mut self, pid: Pid, kept: K, terms: Terms) {
         let Terms { restart, shutdown, kind, implemented_by, .. } = terms;
-        let (number, _) = self.types.insert_full(implemented_by);
         let child = Child {
             kept: (restart != Restart::Temporary).then_some(kept),
             shutdown: PackedShutdown::new(shutdown),
-            // A program has fewer types than that.
-            implemented_by: u32::try_from(number).unwrap_or(u32::MAX),
+            implemented_by: self.number_of(implemented_by),
             restart,
             kind,
             state: State::Running,
             watched: false,
         };
         self.insert(pid, child);
+    }
+
+    /// The number of a type. Most children are of the same as the one before: its name is in the same place.
+    #[inline]
+    fn number_of(&mut self, implemented_by: Option<&'static str>) -> u32 {
+        let is_it = |latest: &Option<&'static str>| match (*latest, implemented_by) {
+            (Some(latest), Some(name)) => ptr::eq(latest, name),
+            (latest, name) => latest.is_none() && name.is_none(),
+        };
+        if !self.types.get_index(self.latest_type as usize).is_some_and(is_it) {
+            let (number, _) = self.types.insert_full(implemented_by);
+            // A program has fewer types than that.
+            self.latest_type = u32::try_from(number).unwrap_or(u32::MAX);
+        }
+        self.latest_type
     }
 
     fn insert(&mut self, pid: Pid, child: Child<K>) {
@@ -140,23 +158,28 @@ impl<K> Children<K> {
     }
 
     pub(super) fn remove(&mut self, pid: Pid) -> Option<Child<K>> {
-        let (index, _, _) = self.table.get_full(&pid)?;
-        self.remove_at(index)
+        let child = self.table.swap_remove(&pid)?;
+        Some(self.removed(child))
     }
 
     /// Removes the child if it was to stop.
     pub(super) fn remove_if_stopping(&mut self, pid: Pid) -> Option<Child<K>> {
-        let (index, _, child) = self.table.get_full(&pid)?;
-        if child.state == State::Stopping { self.remove_at(index) } else { None }
+        // Found once: what is removed by its index is looked for again.
+        match self.table.raw_entry_mut_v1().from_key(&pid) {
+            RawEntryMut::Occupied(entry) if entry.get().state == State::Stopping => {
+                let child = entry.swap_remove();
+                Some(self.removed(child))
+            }
+            _ => None,
+        }
     }
 
-    fn remove_at(&mut self, index: usize) -> Option<Child<K>> {
-        let (_, child) = self.table.swap_remove_index(index)?;
+    fn removed(&mut self, child: Child<K>) -> Child<K> {
         self.count(&child, 1_usize.wrapping_neg());
         if let Some(room) = room_to_keep(self.table.capacity(), self.table.len()) {
             self.table.shrink_to(room);
         }
-        Some(child)
+        child
     }
 
     /// A restart has given the child another process.
