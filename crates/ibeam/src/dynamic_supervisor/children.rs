@@ -341,6 +341,17 @@ mod tests {
     }
 
     #[test]
+    fn each_type_has_one_number() {
+        let mut children = Children::<()>::new();
+        // The same name in another place, as two crates may have it.
+        let again: &'static str = String::from("worker").leak();
+        let types = [None, Some("worker"), Some("other"), None, Some(again), Some("worker"), Some("other")];
+        let numbers = types.map(|name| children.number_of(name));
+        assert_eq!(numbers, [0, 1, 2, 0, 1, 1, 2]);
+        assert_eq!(children.types.len(), 3);
+    }
+
+    #[test]
     fn counts_follow_the_children() {
         Simulation::new(0).run(async {
             let pids: Vec<Pid> = (0..5000).map(|_| process::spawn(async {})).collect();
