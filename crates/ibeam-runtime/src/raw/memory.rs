@@ -23,6 +23,8 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::mem;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
 
@@ -117,6 +119,9 @@ impl Magazine {
 /// The full magazines of one class that no thread has.
 struct Depot {
     magazines: Mutex<Vec<Magazine>>,
+    /// How many there are: read without the lock, so it may be out of date. Whoever finds nothing here does not take the lock, which
+    /// would cost each process of a growing program, whose memory is fresh anyhow.
+    count: AtomicUsize,
     /// How many it keeps.
     room: usize,
 }
@@ -124,19 +129,29 @@ struct Depot {
 impl Depot {
     const fn of(class: usize) -> Self {
         let bytes = MAGAZINE as usize * (SMALLEST + class * STEP);
-        Self { magazines: Mutex::new(Vec::new()), room: DEPOT / bytes }
+        Self { magazines: Mutex::new(Vec::new()), count: AtomicUsize::new(0), room: DEPOT / bytes }
     }
 
     /// Takes the magazine in, or leaves it as it is if there are enough.
     fn put(&self, full: &mut Magazine) {
+        if self.count.load(Relaxed) >= self.room {
+            return;
+        }
         let mut magazines = self.magazines.lock();
         if magazines.len() < self.room {
             magazines.push(mem::replace(full, Magazine::EMPTY));
+            self.count.store(magazines.len(), Relaxed);
         }
     }
 
     fn take(&self) -> Option<Magazine> {
-        self.magazines.lock().pop()
+        if self.count.load(Relaxed) == 0 {
+            return None;
+        }
+        let mut magazines = self.magazines.lock();
+        let magazine = magazines.pop();
+        self.count.store(magazines.len(), Relaxed);
+        magazine
     }
 }
 

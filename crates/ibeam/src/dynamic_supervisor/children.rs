@@ -55,7 +55,7 @@ pub(super) enum State {
 
 /// What a child specification says of a child, apart from how it is started.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub(crate) struct Terms {
     pub(crate) restart: Restart,
     pub(crate) shutdown: Shutdown,
     pub(crate) kind: Kind,

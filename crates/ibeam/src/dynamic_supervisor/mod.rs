@@ -98,7 +98,7 @@ mod start;
 
 pub(crate) use children::Terms;
 pub use dynamic_ref::{DynamicChildError, DynamicChildInfo, DynamicStartError, DynamicSupervisorRef};
-pub(crate) use recipe::sealed;
 pub use recipe::{AnyChild, DynamicChild, Recipe, Template};
+pub(crate) use recipe::{Begun, sealed};
 pub(crate) use start::id_of;
 pub use start::{DynamicInit, DynamicSettings, DynamicSupervisor, StartDynamicSupervisor, SuperviseDynamic};

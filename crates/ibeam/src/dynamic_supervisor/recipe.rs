@@ -91,7 +91,7 @@ impl Recipe for AnyChild {}
 impl<A: Clone + Send + Sync + 'static, C: DynamicChild> Recipe for Template<A, C> {}
 
 pub(crate) mod sealed {
-    use super::{StartFuture, Terms};
+    use super::{Begun, StartFuture};
 
     pub trait Recipe: Clone + Send + Sync + 'static {
         /// What a child is started with.
@@ -101,7 +101,7 @@ pub(crate) mod sealed {
 
         /// The first start.
         #[doc(hidden)]
-        fn begin(&self, args: Self::Args) -> (Self::Kept, StartFuture, Terms);
+        fn begin(&self, args: Self::Args) -> Begun<Self::Kept>;
 
         /// Another start.
         #[doc(hidden)]
@@ -113,9 +113,9 @@ impl sealed::Recipe for AnyChild {
     type Args = ChildSpec;
     type Kept = Arc<dyn StartChild>;
 
-    fn begin(&self, ChildSpec { settings, start }: ChildSpec) -> (Self::Kept, StartFuture, Terms) {
+    fn begin(&self, ChildSpec { settings, start }: ChildSpec) -> Begun<Self::Kept> {
         let future = start.start();
-        (start, future, terms(settings))
+        Begun { kept: start, start: future, terms: terms(settings) }
     }
 
     fn again(&self, start: &Self::Kept) -> StartFuture {
@@ -127,14 +127,21 @@ impl<A: Clone + Send + Sync + 'static, C: DynamicChild> sealed::Recipe for Templ
     type Args = A;
     type Kept = A;
 
-    fn begin(&self, args: A) -> (A, StartFuture, Terms) {
+    fn begin(&self, args: A) -> Begun<A> {
         let ChildSpec { settings, start } = (self.template)(args.clone());
-        (args, start.start(), terms(settings))
+        Begun { kept: args, start: start.start(), terms: terms(settings) }
     }
 
     fn again(&self, args: &A) -> StartFuture {
         (self.template)(args.clone()).start.start()
     }
+}
+
+/// A child whose first start has begun; `K` is what the next one begins with.
+pub struct Begun<K> {
+    pub(crate) kept: K,
+    pub(crate) start: StartFuture,
+    pub(crate) terms: Terms,
 }
 
 fn terms(settings: Settings) -> Terms {

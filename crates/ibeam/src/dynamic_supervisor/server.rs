@@ -19,8 +19,9 @@ use ibeam_runtime::__private::{Nearby, SmallMap, catch_failure_of};
 use ibeam_runtime::process::{self, deadline_after, receive_with};
 use ibeam_runtime::{CallFrom, Down, Exit, ExitReason, Instant, Message, Pid, Target};
 
-use super::children::{Child, Children, State, Terms, ended_as_asked};
+use super::children::{Child, Children, State, ended_as_asked};
 use super::deadlines::{Deadlines, What};
+use super::recipe::Begun;
 use super::start::Flags;
 use super::{DynamicChildError, DynamicChildInfo, DynamicStartError, Recipe};
 use crate::gen_server::{GenServer, Init, Next, StartError, other};
@@ -113,13 +114,15 @@ impl<R: Recipe> GenServer for Supervising<R> {
     async fn dispatch(&mut self, message: Message) -> Next {
         let message = match message.take_call::<StartChild<R>, StartReply>() {
             Ok((StartChild(args), from)) => {
-                match self.begin(args) {
-                    Ok((kept, start, terms)) => {
-                        let started = start.await;
-                        from.reply(self.started(started, kept, terms));
+                let mut place = None;
+                let reply = match self.begin(args, &mut place) {
+                    Ok(begun) => {
+                        let started = poll_fn(|cx| Pin::new(&mut begun.start).poll(cx)).await;
+                        self.started(started, place.take())
                     }
-                    Err(error) => drop(from.reply(Err(error))),
-                }
+                    Err(error) => Err(error),
+                };
+                from.reply(reply);
                 return Next::go_on();
             }
             Err(message) => message,
@@ -243,14 +246,18 @@ impl<R: Recipe> Supervising<R> {
         }
     }
 
-    /// Begins the first start of a child. Not part of what waits for it: what is handed from one `async` block to the next is copied
-    /// each time.
+    /// Begins the first start of a child, in `place`. Not part of what waits for it: what is handed from one `async` block to the next
+    /// is copied each time.
     #[inline]
-    fn begin(&self, args: R::Args) -> Result<(R::Kept, StartFuture, Terms), DynamicStartError> {
+    fn begin<'a>(
+        &self,
+        args: R::Args,
+        place: &'a mut Option<Begun<R::Kept>>,
+    ) -> Result<&'a mut Begun<R::Kept>, DynamicStartError> {
         if self.children.len() >= self.max_children {
             return Err(DynamicStartError::MaxChildren { limit: self.max_children });
         }
-        catch_failure_of(|| self.recipe.begin(args))
+        catch_failure_of(|| place.insert(self.recipe.begin(args)))
             .map_err(|reason| DynamicStartError::Start(StartError::Init { reason }))
     }
 
@@ -258,11 +265,12 @@ impl<R: Recipe> Supervising<R> {
     fn started(
         &mut self,
         started: Result<StartedChild, StartError>,
-        kept: R::Kept,
-        mut terms: Terms,
+        begun: Option<Begun<R::Kept>>,
     ) -> StartReply {
         let started = started.map_err(DynamicStartError::Start)?;
-        if let Some(pid) = started.pid {
+        if let Some(pid) = started.pid
+            && let Some(Begun { kept, mut terms, .. }) = begun
+        {
             report::progress(Progress::Debug, self.module, &terms, pid);
             let backoff = terms.backoff.take();
             self.children.add(pid, kept, terms);
@@ -576,8 +584,10 @@ mod tests {
             let child =
                 ChildSpec::new("a", || async { Ok(process::spawn_link(std::future::pending::<()>())) });
             let child = child.backoff(Backoff::new(LOOK, LOOK));
-            let (kept, start, terms) = supervisor.begin(child).unwrap();
-            let pid = supervisor.started(start.await, kept, terms).unwrap().pid.unwrap();
+            let mut place = None;
+            let begun = supervisor.begin(child, &mut place).unwrap();
+            let started = poll_fn(|cx| Pin::new(&mut begun.start).poll(cx)).await;
+            let pid = supervisor.started(started, place).unwrap().pid.unwrap();
             assert_eq!((supervisor.children.len(), supervisor.failing.len()), (1, 1));
             supervisor.forget(pid);
             assert_eq!((supervisor.children.len(), supervisor.failing.len()), (0, 0));

@@ -184,33 +184,42 @@ async fn hibernate_until(at: Instant) -> Option<Message> {
     process::try_recv()
 }
 
-/// The server's own state, and the loop's.
-async fn begin<S: GenServer>(
+/// The server's own state, and the loop's. Each start makes this future: what few servers need is [apart], and what it is made from
+/// stands in it once.
+fn begin<S: GenServer>(
     args: S::Args,
     setup: Setup,
     starter: Starter,
-) -> Result<(S, State), ExitReason> {
-    if let Some(via) = &setup.via
-        && let Err(taken) = via.register(process::self_pid()).await
-    {
-        starter.keep(Begun::Taken(taken.pid));
-        return Err(ExitReason::Normal);
-    }
-    if let Some(idle) = setup.hibernate_after {
-        process::put(HIBERNATE_AFTER, idle);
-    }
-    let (begun, reason) = match catch_exit(S::init(args)).await {
-        Ok(Init(InitKind::Ok(server, next))) => {
-            starter.keep(Begun::Running);
-            return Ok((server, State { next, last: None }));
+) -> impl Future<Output = Result<(S, State), ExitReason>> + Send {
+    let Setup { via, hibernate_after, .. } = setup;
+    async move {
+        if let Some(via) = &via
+            && let Err(taken) = apart(Box::pin(via.register(process::self_pid()))).await
+        {
+            starter.keep(Begun::Taken(taken.pid));
+            return Err(ExitReason::Normal);
         }
-        Ok(Init(InitKind::Ignore)) => (Some(Begun::Ignored), ExitReason::Normal),
-        Ok(Init(InitKind::Error(reason))) => (Some(Begun::Failed(reason)), ExitReason::Normal),
-        // The starter learns it from the end of its call.
-        Ok(Init(InitKind::Stop(reason))) | Err(reason) => (None, reason),
-    };
+        if let Some(idle) = hibernate_after {
+            process::put(HIBERNATE_AFTER, idle);
+        }
+        let (begun, reason) = match catch_exit(S::init(args)).await {
+            Ok(Init(InitKind::Ok(server, next))) => {
+                starter.keep(Begun::Running);
+                return Ok((server, State { next, last: None }));
+            }
+            Ok(Init(InitKind::Ignore)) => (Some(Begun::Ignored), ExitReason::Normal),
+            Ok(Init(InitKind::Error(reason))) => (Some(Begun::Failed(reason)), ExitReason::Normal),
+            // The starter learns it from the end of its call.
+            Ok(Init(InitKind::Stop(reason))) | Err(reason) => (None, reason),
+        };
+        apart(Box::pin(has_not_begun(via, starter, begun))).await;
+        Err(reason)
+    }
+}
+
+async fn has_not_begun(via: Option<Via>, starter: Starter, begun: Option<Begun>) {
     // Who hears of the failure finds the name free.
-    if let Some(via) = &setup.via {
+    if let Some(via) = &via {
         via.unregister().await;
     }
     if let Some(name) = process::name() {
@@ -219,7 +228,6 @@ async fn begin<S: GenServer>(
     if let Some(begun) = begun {
         starter.keep(begun);
     }
-    Err(reason)
 }
 
 /// Says good-bye; a panic while doing so replaces the reason.
@@ -247,9 +255,11 @@ fn not_the_parents_exit(message: Message, linked: bool) -> Result<Message, ExitR
 
 #[cold]
 fn is_it_the_parents(message: Message) -> Result<Message, ExitReason> {
-    match message.downcast::<Exit>() {
-        Ok(exit) if process::parent() == Some(exit.pid) => Err(exit.reason),
-        Ok(exit) => Ok(Message::from_value(exit)),
-        Err(message) => Ok(message),
+    let parent = process::parent();
+    match message.downcast_ref::<Exit>() {
+        Some(exit) if parent == Some(exit.pid) => {
+            message.downcast::<Exit>().map_or_else(Ok, |exit| Err(exit.reason))
+        }
+        _ => Ok(message),
     }
 }

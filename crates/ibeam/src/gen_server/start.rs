@@ -171,14 +171,9 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
             spawn.try_spawn(server).map(|pid| (pid, None))
         };
         let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
-        Ok(Starting {
-            pid,
-            monitor: Watch(monitor),
-            begun: Word::new(begun, timeout),
-            name,
-            link,
-            failed: None,
-        })
+        let is_rare = monitor.is_some() || name.is_some();
+        let rare = is_rare.then(|| Box::new(Rare { monitor: Watch(monitor), name, failed: None }));
+        Ok(Starting { pid, begun: Word::new(begun, timeout), link, rare })
     }
 }
 
@@ -186,11 +181,18 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
 /// server's type, and is small.
 pub(crate) struct Starting {
     pid: Pid,
-    monitor: Watch,
     begun: Word<Begun>,
-    name: Option<ServerName>,
     link: bool,
-    /// It has failed, and its process is still to end: rare, and must not make each start larger.
+    /// Must not make each start larger: it is moved several times on its way into the supervisor's future.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few starts have.
+#[derive(Default)]
+struct Rare {
+    monitor: Watch,
+    name: Option<ServerName>,
+    /// It has failed, and its process is still to end.
     failed: Option<Pin<Box<dyn Future<Output = StartError> + Send>>>,
 }
 
@@ -200,14 +202,15 @@ impl Future for Starting {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if this.failed.is_none() {
+        if this.rare.as_ref().is_none_or(|rare| rare.failed.is_none()) {
             let begun = ready!(this.begun.poll(this.pid, cx));
             if let Ok(Begun::Running) = begun {
-                return Poll::Ready(Ok((this.pid, this.monitor.keep())));
+                let monitor = this.rare.as_mut().and_then(|rare| rare.monitor.keep());
+                return Poll::Ready(Ok((this.pid, monitor)));
             }
             this.fail(begun);
         }
-        match &mut this.failed {
+        match this.rare.as_mut().and_then(|rare| rare.failed.as_mut()) {
             Some(failed) => failed.as_mut().poll(cx).map(Err),
             None => Poll::Pending,
         }
@@ -217,18 +220,19 @@ impl Future for Starting {
 impl Starting {
     #[cold]
     fn fail(&mut self, begun: Result<Begun, StartError>) {
+        let rare = self.rare.get_or_insert_default();
         let error = match begun {
             Ok(Begun::Running) => return,
             Ok(Begun::Ignored) => StartError::Ignored,
             Ok(Begun::Failed(reason)) => StartError::Init { reason },
-            Ok(Begun::Taken(pid)) => match self.name.take() {
+            Ok(Begun::Taken(pid)) => match rare.name.take() {
                 Some(name) => StartError::AlreadyStarted { name, pid },
                 None => unreachable!("only a name can be taken"),
             },
             Err(error) => error,
         };
-        let (pid, monitor, link) = (self.pid, self.monitor.keep(), self.link);
-        self.failed = Some(Box::pin(async move {
+        let (pid, monitor, link) = (self.pid, rare.monitor.keep(), self.link);
+        rare.failed = Some(Box::pin(async move {
             gone(pid, monitor, link, &error).await;
             error
         }));
@@ -238,13 +242,18 @@ impl Starting {
 /// What a process that is being started says of it. Dropped, nobody waits for that any more.
 pub(crate) struct Word<T> {
     answer: Answer<T>,
-    patience: Alarm,
+    /// `None`: for ever, as most do.
+    patience: Option<Box<Alarm>>,
 }
 
 impl<T> Word<T> {
     /// `timeout` begins with the first poll.
     pub(crate) fn new(answer: Answer<T>, timeout: Timeout) -> Self {
-        Self { answer, patience: Alarm::new(timeout) }
+        let patience = match timeout {
+            Timeout::Infinity => None,
+            limited => Some(Box::new(Alarm::new(limited))),
+        };
+        Self { answer, patience }
     }
 
     /// What the process with this pid says. If it takes too long it is killed; if it ends before, that is why there is nothing.
@@ -253,7 +262,10 @@ impl<T> Word<T> {
         match self.answer.poll(cx.waker()) {
             Poll::Ready(Ok(word)) => Poll::Ready(Ok(word)),
             Poll::Ready(Err(reason)) => Poll::Ready(Err(no_word(pid, reason))),
-            Poll::Pending => self.patience.poll(cx).map(|()| Err(too_late(pid, &self.patience))),
+            Poll::Pending => match &mut self.patience {
+                Some(patience) => patience.poll(cx).map(|()| Err(too_late(pid, patience))),
+                None => Poll::Pending,
+            },
         }
     }
 }
@@ -271,6 +283,7 @@ fn too_late(pid: Pid, patience: &Alarm) -> StartError {
 }
 
 /// The monitor of a process that is being started, or ended. Who gives that up knows nothing of the monitor, so it goes too.
+#[derive(Default)]
 pub(crate) struct Watch(pub(crate) Option<Reference>);
 
 impl Watch {

@@ -2,7 +2,7 @@
 
 use ibeam_runtime::{ExitReason, Pid, SpawnError};
 
-use crate::dynamic_supervisor::{Recipe, Terms, sealed};
+use crate::dynamic_supervisor::{Begun, Recipe, Terms, sealed};
 use crate::gen_server::StartError;
 use crate::supervisor::child_start::StartFuture;
 use crate::supervisor::{Kind, Restart, Shutdown, StartedChild};
@@ -41,7 +41,7 @@ impl sealed::Recipe for Tasks {
     /// `None`: it is not restarted.
     type Kept = Option<Again>;
 
-    fn begin(&self, NewTask { run, restart, shutdown }: NewTask) -> (Option<Again>, StartFuture, Terms) {
+    fn begin(&self, NewTask { run, restart, shutdown }: NewTask) -> Begun<Option<Again>> {
         let (kept, spawned) = match run {
             Run::Once(run) => (None, run()),
             Run::Again(run) => {
@@ -50,7 +50,7 @@ impl sealed::Recipe for Tasks {
             }
         };
         let terms = Terms { restart, shutdown, kind: Kind::Worker, implemented_by: None, backoff: None };
-        (kept, started(spawned), terms)
+        Begun { kept, start: started(spawned), terms }
     }
 
     fn again(&self, kept: &Option<Again>) -> StartFuture {
