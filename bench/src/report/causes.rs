@@ -31,9 +31,10 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
              tables",
         ),
         (Workload::Children, 0 | 1) => cause(
-            "10,000 instructions for a start and a stop together, in some forty functions of which none has a tenth; an eighth of \
-             the time is the kernel's, for the first touch of pages (callgrind, perf)",
-            "one table of children in place of two, of links and of children, in the supervisor",
+            "8,000 instructions for a start and a stop together, in eight turns of three processes and some forty functions of which \
+             none has a tenth; a sixth of the time is the supervisor's tables of links and of children, a seventh the kernel's, \
+             for the first touch of pages (callgrind, perf)",
+            "one table in place of the two, and a child's first turn as a part of its supervisor's",
         ),
         (Workload::Echo1 | Workload::Echo64, 0) => cause(
             "the system calls are those of plain tokio, one for one (strace); the difference is in user space, where a worker \
