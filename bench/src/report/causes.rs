@@ -18,12 +18,6 @@ const fn cause(profile: &'static str, needed: &'static str) -> Option<Cause> {
 /// The cause of one figure of a workload, by its place in [`Workload::figures`].
 pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
     match (workload, figure) {
-        (Workload::CallConc, 0) => cause(
-            "a call whose two sides share a worker is near its floor (`pairs`); here the server is on one worker and half of its \
-             clients on the other, so that lines of the mailbox and of the call go there and back between two cores, which \
-             the floor does not count",
-            "clients that move to the worker of the server they call",
-        ),
         (Workload::SpawnIdle | Workload::SpawnIdleServer, 2) | (Workload::ChildrenMillion, 0 | 1) => cause(
             "cold memory: the instructions do not grow with the number of processes, the cost of reading a line does (see \
              Scaling: `memory`, `call`, `children`)",
@@ -42,7 +36,7 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
             "turns of processes that are run from within the driver, as long as nothing else waits",
         ),
         (Workload::Fairness, 0..=2) => cause(
-            "Rust code cannot be interrupted: a process that computes is seen after 5 to 6 ms, when its worker's place is given \
+            "Rust code cannot be interrupted: a process that computes is seen after 5 to 8 ms, when its worker's place is given \
              to a spare thread; the BEAM's compiled code counts its calls and gives way after about one",
             "code that gives way by itself (`process::yield_now`), or a lower `hog_threshold`, at the price of more threads",
         ),

@@ -64,7 +64,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// After how long without an await a worker's place is given to a spare thread. Found out after once to 1.2 times that.
+    /// After how long without an await a worker's place is given to a spare thread. Found out after once to 1.5 times that.
     /// Default: 5 ms. At least 1 ms.
     pub fn hog_threshold(mut self, threshold: Duration) -> Self {
         self.config.hog_threshold = threshold.max(Duration::from_millis(1));

@@ -14,13 +14,14 @@ use crate::runtime::Shared;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Rhythm {
     pause: Duration,
-    /// So many looks after the first a turn has lasted as long as the threshold: it is found out after once to 1.2 times that.
+    /// So many looks after the first a turn has lasted as long as the threshold: it is found out after once to 1.5 times that.
     looks: u32,
 }
 
 impl Rhythm {
     fn of(hog_threshold: Duration) -> Self {
-        let pause = Duration::from_millis(1).min(hog_threshold / 5);
+        // On a virtual machine a look costs the others some 15 µs, so there are no more than need be.
+        let pause = Duration::from_micros(2_500).min(hog_threshold / 2);
         let looks = hog_threshold.as_nanos().div_ceil(pause.as_nanos());
         Self { pause, looks: u32::try_from(looks).unwrap_or(u32::MAX) }
     }
@@ -82,11 +83,10 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, rhythm: Rhyt
     // An epoch for its begin, one for its end.
     let turns = (epoch - seen.epoch) / 2;
     *seen = Seen { epoch, looks: if same_turn { seen.looks + 1 } else { 0 } };
-    if !rhythm.are_short(turns)
-        && let Some(stealers) = slot.stealers.get()
-        && !stealers.is_empty()
+    if let Some(stealers) = slot.stealers.get()
+        && (same_turn && !stealers.is_empty() || !rhythm.are_short(turns) && stealers.has_for_itself())
     {
-        // It has left the others where they are because its turns were short (invariant 2), and they are not any more.
+        // It has not told others, as it was going to get there soon (invariant 2), and now it is not.
         stealers.open();
         threads.notify();
     }
@@ -127,18 +127,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_looks_five_times_within_the_threshold_and_once_a_millisecond() {
+    fn it_looks_twice_within_the_threshold_and_every_two_and_a_half_milliseconds() {
         let rhythm = |millis| Rhythm::of(Duration::from_millis(millis));
         let micros = Duration::from_micros;
-        assert_eq!(rhythm(1), Rhythm { pause: micros(200), looks: 5 });
-        assert_eq!(rhythm(5), Rhythm { pause: micros(1_000), looks: 5 });
-        assert_eq!(rhythm(60_000), Rhythm { pause: micros(1_000), looks: 60_000 });
+        assert_eq!(rhythm(1), Rhythm { pause: micros(500), looks: 2 });
+        assert_eq!(rhythm(5), Rhythm { pause: micros(2_500), looks: 2 });
+        assert_eq!(rhythm(60_000), Rhythm { pause: micros(2_500), looks: 24_000 });
     }
 
     #[test]
     fn turns_are_short_if_there_were_enough_of_them() {
         let rhythm = Rhythm::of(Duration::from_millis(5));
-        assert!(!rhythm.are_short(0) && !rhythm.are_short(499));
-        assert!(rhythm.are_short(500) && rhythm.are_short(u64::MAX));
+        assert!(!rhythm.are_short(0) && !rhythm.are_short(1_249));
+        assert!(rhythm.are_short(1_250) && rhythm.are_short(u64::MAX));
     }
 }

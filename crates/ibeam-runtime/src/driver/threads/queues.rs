@@ -159,6 +159,11 @@ impl Stealers {
         self.worth.has(self.queue.len(), self.newborns.len())
     }
 
+    /// Are there some that others leave alone?
+    pub(super) fn has_for_itself(&self) -> bool {
+        !self.is_empty() && !self.has_for_others()
+    }
+
     /// The worker may not get there itself for a while: until it says otherwise, others take what there is.
     pub(super) fn open(&self) {
         self.worth.set(Duration::MAX);
