@@ -24,7 +24,7 @@ pub(crate) enum Place {
     Next,
     /// Behind all others.
     Back,
-    /// It has just been spawned: before those that stand in the queue, where it shows that its parent's turn has ended.
+    /// It has just been spawned: on threads before those that stand in the queue.
     #[default]
     Newborn,
 }

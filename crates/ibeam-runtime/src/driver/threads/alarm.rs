@@ -3,25 +3,23 @@
 //! A timer of the system that is an event among the others (`timerfd`). tokio's own timers, and the time limit of the wait itself,
 //! count whole milliseconds and round up, each once: a process would wake a millisecond later than its timer says. Where there is no such
 //! thing it is tokio's.
+//!
+//! # Invariants
+//! 1. A wait never ends too late for want of a setting: what the timer was set for is known only while the system has taken it, and it has
+//!    not gone off.
+//! 2. It may end too early, so whoever is woken asks again.
 
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
 
 use crate::time::Instant;
 
-/// One wait's end: see [`Alarm::poll`].
-pub(super) type Fallback<'a> = Pin<&'a mut Option<Sleep>>;
-
 /// Belongs to whoever is in the driver.
 pub(super) struct Alarm {
     #[cfg(target_os = "linux")]
     timer: Option<linux::Timer>,
-    /// As [`Instant::as_nanos`]; 0: it is not, or has gone off.
-    set_for: AtomicU64,
 }
 
 impl Alarm {
@@ -29,8 +27,7 @@ impl Alarm {
     pub(super) fn new() -> Self {
         Self {
             #[cfg(target_os = "linux")]
-            timer: linux::timer(),
-            set_for: AtomicU64::new(0),
+            timer: linux::Timer::new(),
         }
     }
 
@@ -39,7 +36,7 @@ impl Alarm {
         &self,
         at: Instant,
         now: Instant,
-        fallback: Fallback<'_>,
+        mut fallback: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         if at <= now {
@@ -47,28 +44,21 @@ impl Alarm {
         }
         #[cfg(target_os = "linux")]
         if let Some(timer) = &self.timer
-            && (self.set_for.load(Relaxed) == at.as_nanos() || self.set(timer, at, now))
+            && timer.set(at, now)
         {
-            return timer.poll_read_ready(cx).map(|gone_off| {
-                self.set_for.store(0, Relaxed);
-                linux::clear(gone_off);
-            });
+            return timer.poll(cx);
         }
-        let mut fallback = fallback;
         if fallback.is_none() {
             fallback.set(Some(tokio::time::sleep(at - now)));
         }
-        match fallback.as_pin_mut() {
-            Some(sleep) => sleep.poll(cx),
-            None => Poll::Ready(()),
-        }
+        fallback.as_pin_mut().map_or(Poll::Ready(()), |sleep| sleep.poll(cx))
     }
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::io;
     use std::os::fd::OwnedFd;
+    use std::sync::atomic::AtomicU64;
     use std::sync::atomic::Ordering::Relaxed;
     use std::task::{Context, Poll, Waker};
 
@@ -77,42 +67,52 @@ mod linux {
         timerfd_settime,
     };
     use tokio::io::Interest;
-    use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+    use tokio::io::unix::AsyncFd;
 
-    use super::Alarm;
     use crate::time::Instant;
 
-    pub(super) type Timer = AsyncFd<OwnedFd>;
-
-    /// `None`: the system gives none.
-    pub(super) fn timer() -> Option<Timer> {
-        let timer =
-            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC).ok()?;
-        #[allow(
-            deprecated,
-            reason = "an `OwnedFd` stays what it is; what replaces it is newer than the tokio we ask for"
-        )]
-        AsyncFd::with_interest(timer, Interest::READABLE).ok()
+    pub(super) struct Timer {
+        fd: AsyncFd<OwnedFd>,
+        /// For which time it is set, as [`Instant::as_nanos`]; 0: it is not, or has gone off.
+        set_for: AtomicU64,
     }
 
-    impl Alarm {
-        /// `false`: the system does not take it.
-        pub(super) fn set(&self, timer: &Timer, at: Instant, now: Instant) -> bool {
-            let Ok(it_value) = Timespec::try_from(at - now) else { return false };
-            // It may have gone off for a former time meanwhile.
-            if let Poll::Ready(gone_off) = timer.poll_read_ready(&mut Context::from_waker(Waker::noop())) {
-                clear(gone_off);
+    impl Timer {
+        /// `None`: the system gives none.
+        pub(super) fn new() -> Option<Self> {
+            let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+            let timer = timerfd_create(TimerfdClockId::Monotonic, flags).ok()?;
+            #[allow(
+                deprecated,
+                reason = "an `OwnedFd` stays what it is; what replaces it is newer than the tokio we ask for"
+            )]
+            let fd = AsyncFd::with_interest(timer, Interest::READABLE).ok()?;
+            Some(Self { fd, set_for: AtomicU64::new(0) })
+        }
+
+        /// It goes off at `at`. `false`: the system does not take it.
+        pub(super) fn set(&self, at: Instant, now: Instant) -> bool {
+            if self.set_for.load(Relaxed) == at.as_nanos() {
+                return true;
             }
-            let value = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
-            let is_set = timerfd_settime(timer, TimerfdTimerFlags::empty(), &value).is_ok();
+            // It may have gone off for a former time meanwhile.
+            let _former = self.poll(&mut Context::from_waker(Waker::noop()));
+            let is_set = Timespec::try_from(at - now).is_ok_and(|it_value| {
+                let value = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+                timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &value).is_ok()
+            });
             self.set_for.store(if is_set { at.as_nanos() } else { 0 }, Relaxed);
             is_set
         }
-    }
 
-    pub(super) fn clear(gone_off: io::Result<AsyncFdReadyGuard<'_, OwnedFd>>) {
-        if let Ok(mut gone_off) = gone_off {
-            gone_off.clear_ready();
+        /// Has it gone off? If not, the waker is used when it does.
+        pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+            self.fd.poll_read_ready(cx).map(|gone_off| {
+                self.set_for.store(0, Relaxed);
+                if let Ok(mut gone_off) = gone_off {
+                    gone_off.clear_ready();
+                }
+            })
         }
     }
 }
@@ -132,7 +132,10 @@ mod tests {
         let start = std::time::Instant::now();
         let now = || Instant::START + start.elapsed();
         let context = tokio.enter();
-        let without = Alarm { timer: None, ..Alarm::new() };
+        let without = Alarm {
+            #[cfg(target_os = "linux")]
+            timer: None,
+        };
         for alarm in [Alarm::new(), without] {
             let wait = |after: Duration| {
                 let at = now() + after;
