@@ -13,7 +13,7 @@
 //! 2. `idle` counts the workers that are awake and those of them that search. Whoever makes work visible wakes a worker only
 //!    if none searches: the searcher that finds work wakes the next one. A queue whose worker gets through it before another one
 //!    is awake counts as work for that worker alone (see `queues`); if its turns become longer, it says so itself after some,
-//!    and the monitor after half of the hog threshold. A turn that wakes many says so before (`Many`), and somebody is
+//!    and the monitor within 2.5 ms. A turn that wakes many says so before (`Many`), and somebody is
 //!    woken for every 32 of them and at the end.
 //! 3. A worker that goes to sleep first takes itself out of the count, then looks at all queues once more: work that was made
 //!    visible before it was out of the count is seen by it, later work by who made it.
