@@ -1,9 +1,10 @@
 //! Why a process ended.
 
 use std::any::Any;
+use std::backtrace::Backtrace;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -293,21 +294,40 @@ pub struct PanicReason(Arc<Panic>);
 struct Panic {
     message: String,
     location: Option<String>,
-    backtrace: Option<String>,
+    backtrace: Option<Stack>,
     payload: Mutex<Box<dyn Any + Send>>,
+}
+
+/// Where a panic happened, as addresses until somebody reads it.
+pub(crate) struct Stack {
+    backtrace: Backtrace,
+    text: OnceLock<String>,
+}
+
+impl Stack {
+    fn text(&self) -> &str {
+        self.text.get_or_init(|| self.backtrace.to_string())
+    }
+}
+
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
 }
 
 impl PanicReason {
     pub(crate) fn new(
         payload: Box<dyn Any + Send>,
         location: Option<String>,
-        backtrace: Option<String>,
+        backtrace: Option<Backtrace>,
     ) -> Self {
         let message = match (payload.downcast_ref::<&'static str>(), payload.downcast_ref::<String>()) {
             (Some(text), _) => (*text).to_owned(),
             (_, Some(text)) => text.clone(),
             _ => "a panic payload that is not a string".to_owned(),
         };
+        let backtrace = backtrace.map(|backtrace| Stack { backtrace, text: OnceLock::new() });
         Self(Arc::new(Panic { message, location, backtrace, payload: Mutex::new(payload) }))
     }
 
@@ -324,9 +344,17 @@ impl PanicReason {
     }
 
     /// The stack of the panic, where `RUST_BACKTRACE` asks for one.
+    ///
+    /// The names of its functions are looked for when this is first called, which takes about 100 ms in a program that has
+    /// not done so before.
     #[must_use]
     pub fn backtrace(&self) -> Option<&str> {
-        self.0.backtrace.as_deref()
+        self.0.backtrace.as_ref().map(Stack::text)
+    }
+
+    /// The same for who may not read it: named when it is written.
+    pub(crate) fn stack(&self) -> Option<&Stack> {
+        self.0.backtrace.as_ref()
     }
 
     /// A copy of the payload, if it is a `T`.
@@ -358,5 +386,26 @@ impl fmt::Display for PanicReason {
             Some(location) => write!(f, " at {location}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::backtrace::Backtrace;
+
+    use super::{ExitReason, PanicReason};
+
+    #[test]
+    fn the_functions_of_a_stack_are_named_for_who_reads_it_and_nobody_else() {
+        let panic = PanicReason::new(Box::new("oops"), None, Some(Backtrace::force_capture()));
+        let named = || panic.stack().expect("it was given").text.get().is_some();
+        let reason = ExitReason::Panic(panic.clone());
+        assert_eq!((format!("{reason}"), reason.clone()), ("panic: oops".to_owned(), reason.clone()));
+        assert!(format!("{reason:?}").contains("oops"));
+        assert!(!named());
+        let text = panic.backtrace().expect("it was given");
+        assert!(text.contains("the_functions_of_a_stack_are_named"), "{text}");
+        assert!(named());
+        assert_eq!(panic.stack().expect("it was given").to_string(), text);
     }
 }

@@ -33,7 +33,7 @@ fn report(owner: Owner, reason: &ExitReason) {
         _ => None,
     };
     let backtrace = match reason {
-        ExitReason::Panic(panic) => panic.backtrace(),
+        ExitReason::Panic(panic) => panic.stack(),
         _ => None,
     };
     let names = &owner.shared().names;
@@ -44,10 +44,9 @@ fn report(owner: Owner, reason: &ExitReason) {
     if !tracing::enabled!(target: TARGET, tracing::Level::ERROR) {
         // Nobody listens to tracing: a crash must be seen all the same.
         let name = info.name.as_ref().map_or(String::new(), |name| format!(" `{name}`"));
-        print(format_args!("process {}{name} crashed: {reason}", info.pid));
-        return backtrace
-            .into_iter()
-            .for_each(|backtrace| print(format_args!("stack backtrace:\n{backtrace}")));
+        // In one piece: another's crash must not stand in between.
+        let stack = backtrace.map_or(String::new(), |stack| format!("\nstack backtrace:\n{stack}"));
+        return print(format_args!("process {}{name} crashed: {reason}{stack}", info.pid));
     }
     tracing::error!(
         target: TARGET,
@@ -56,7 +55,7 @@ fn report(owner: Owner, reason: &ExitReason) {
         label = info.label.as_deref(),
         reason = %reason,
         location,
-        backtrace,
+        backtrace = backtrace.map(tracing::field::display),
         initial_call = info.initial_call,
         activity = info.activity,
         %ancestors,

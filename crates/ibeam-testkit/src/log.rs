@@ -21,6 +21,9 @@ use tracing::{Event, Level, Metadata, Subscriber};
 /// How many records are kept of a test, and of a capture.
 const KEPT: usize = 10_000;
 
+/// The target of crash reports.
+const CRASH: &str = "ibeam::crash";
+
 /// One event that a process of a test has logged.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -31,7 +34,8 @@ pub struct LogRecord {
     pub target: &'static str,
     /// Its text.
     pub message: String,
-    /// Its other fields, in the order in which they were given.
+    /// Its other fields, in the order in which they were given; a crash report's backtrace is left out, as naming its
+    /// functions would keep the others waiting for the end of the process. The exit reason has it.
     pub fields: Vec<(&'static str, String)>,
     /// Whose event it is; `None` if no process was running.
     pub pid: Option<Pid>,
@@ -113,7 +117,7 @@ impl Recorder {
         for record in kept.records.iter().filter(|record| !of_the_end(record)) {
             // A crash report's text says all that is needed here.
             let _ = match record.target {
-                "ibeam::crash" => write!(text, "\n    [error] {}", record.message),
+                CRASH => write!(text, "\n    [error] {}", record.message),
                 _ => write!(text, "\n    {record}"),
             };
         }
@@ -193,6 +197,8 @@ impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.0.message = format!("{value:?}"),
+            // To name its functions takes longer than tests wait for a process' end, and is said after the report.
+            "backtrace" if self.0.target == CRASH => {}
             name => self.0.fields.push((name, format!("{value:?}"))),
         }
     }

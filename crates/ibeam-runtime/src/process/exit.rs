@@ -5,7 +5,7 @@
 //! with the reason then.
 
 use std::any::Any;
-use std::backtrace::Backtrace;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -29,7 +29,7 @@ thread_local! {
 
 struct Place {
     location: Option<String>,
-    backtrace: Option<String>,
+    backtrace: Option<Backtrace>,
 }
 
 /// The payload of an unwinding that is an exit, not a panic.
@@ -240,10 +240,11 @@ pub(crate) fn install_panic_hook() {
 }
 
 fn note_panic(info: &PanicHookInfo<'_>) {
+    // Addresses only: to find their names reads the program's debug information, a tenth of a second the first time.
     let backtrace = Backtrace::capture();
-    let captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
+    let captured = backtrace.status() == BacktraceStatus::Captured;
     PANIC.set(Some(Place {
         location: info.location().map(ToString::to_string),
-        backtrace: captured.then(|| backtrace.to_string()),
+        backtrace: captured.then_some(backtrace),
     }));
 }
