@@ -81,6 +81,7 @@ pub use timeout::Timeout;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::driver::threads::within;
     pub use crate::message::Described;
     pub use crate::nearby::Nearby;
     pub use crate::observe::{Heard, Traced, Tracing, trace};

@@ -165,7 +165,7 @@ where
     async fn start(self, monitored: bool) -> Result<(Pid, T, Option<Reference>), StartError> {
         let Self { run, spawn, link, timeout, .. } = self;
         let spawn = if link { spawn.link() } else { spawn };
-        let (starter, told) = promise();
+        let (starter, told) = promise(true);
         let body = async move { run(Starter(starter)).await.into_exit_reason() };
         let spawned = if monitored {
             spawn.try_spawn_monitor(body).map(|(pid, monitor)| (pid, Some(monitor.reference())))

@@ -32,9 +32,11 @@ where
 
 /// An answer that a process gives while it goes on, and the side that waits for it, as in [`answering`]: the promise is moved into the
 /// process' future. Made where the process is started.
+///
+/// `wakes`: the calling process is woken when the answer comes, although it has not been polled yet.
 #[must_use]
-pub fn promise<T: Send + 'static>() -> (Promise<T>, Answer<T>) {
-    let (replier, waiting) = call::open(own_waker());
+pub fn promise<T: Send + 'static>(wakes: bool) -> (Promise<T>, Answer<T>) {
+    let (replier, waiting) = call::open(if wakes { own_waker() } else { Waker::noop().clone() });
     (Promise(Owed::new(replier)), Answer { waiting: Some(waiting) })
 }
 

@@ -13,6 +13,23 @@ use crate::raw::mailbox::{Due, Park};
 use crate::raw::pcb::{Bits, Owner};
 use crate::raw::ready::Next;
 
+/// What a turn of another process within its own takes off a process' budget: sixteen of them fit into a turn.
+const LENT: u32 = BUDGET / 16;
+
+impl Owner {
+    /// May another process have its turn within this one's poll? Takes its price off the budget.
+    pub(crate) fn lends_its_turn(self) -> bool {
+        let budget = self.cells().budget.get();
+        let lends = self.bits().polling() && budget >= LENT && !std::thread::panicking()
+            // The span is entered while it is polled, and what others log is none of its business.
+            && self.with_rare_if_any(|rare| rare.span.is_none()).unwrap_or(true);
+        if lends {
+            self.cells().budget.set(budget - LENT);
+        }
+        lends
+    }
+}
+
 /// Runs one turn.
 ///
 /// 1. Signals that have arrived are handled, in order; one of them may end the process.

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ibeam_runtime::__private::{Alarm, Answer, promise};
+use ibeam_runtime::__private::{Alarm, Answer, promise, within};
 use ibeam_runtime::process::{self, Spawn, receive_with};
 use ibeam_runtime::{
     CallError, Down, Exit, ExitReason, NameError, Overflow, Pid, Priority, Reference, SpawnError, Timeout,
@@ -66,7 +66,9 @@ impl<S: GenServer> Start<S> {
 
     /// As a supervisor starts it. The process begins here and now, for this is called where the start is awaited.
     pub(crate) fn start_child(self) -> StartFuture {
-        match self.spawn(false) {
+        // The supervisor waits for it anyhow; a timeout would be none while `init` computes.
+        let lends = self.timeout == Timeout::Infinity;
+        match self.spawn(false, lends) {
             Ok(starting) => StartFuture::of_server(starting),
             Err(error) => StartFuture::over(Err(error)),
         }
@@ -144,11 +146,12 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
     }
 
     async fn start(self, monitored: bool) -> Result<(ServerRef<S>, Option<Reference>), StartError> {
-        let (pid, monitor) = self.spawn(monitored)?.await?;
+        let (pid, monitor) = self.spawn(monitored, false)?.await?;
         Ok((ServerRef::of(pid), monitor))
     }
 
-    fn spawn(self, monitored: bool) -> Result<Starting, StartError> {
+    /// `lends`: the process begins within the calling one's turn, if that can be.
+    fn spawn(self, monitored: bool, lends: bool) -> Result<Starting, StartError> {
         let Self { args, spawn, link, timeout, name, hibernate_after, .. } = self;
         // Asked first, as in OTP: no process comes and goes for a name that is taken.
         if let Some(name) = &name
@@ -163,14 +166,19 @@ impl<S: GenServer, H: From<ServerRef<S>>> Start<S, H> {
             Some(ServerName::Via(name)) => via = Some(name.clone()),
             None => {}
         }
-        let (starter, begun) = promise();
-        let server = run::<S>(args, Setup { linked: link, via, hibernate_after }, starter);
-        let spawned = if monitored {
-            spawn.try_spawn_monitor(server).map(|(pid, monitor)| (pid, Some(monitor.reference())))
-        } else {
-            spawn.try_spawn(server).map(|pid| (pid, None))
+        let begin = |within: bool| {
+            let (starter, begun) = promise(!within);
+            let server = run::<S>(args, Setup { linked: link, via, hibernate_after }, starter);
+            let spawned = if monitored {
+                spawn.try_spawn_monitor(server).map(|(pid, monitor)| (pid, Some(monitor.reference())))
+            } else {
+                spawn.try_spawn(server).map(|pid| (pid, None))
+            };
+            spawned.map(|(pid, monitor)| (pid, monitor, begun))
         };
-        let (pid, monitor) = spawned.map_err(StartError::from_spawn)?;
+        // Around nothing else: what a name's registry wakes, perhaps while it holds a lock, must not run here.
+        let spawned = if lends { within(begin) } else { begin(false) };
+        let (pid, monitor, begun) = spawned.map_err(StartError::from_spawn)?;
         let is_rare = monitor.is_some() || name.is_some();
         let rare = is_rare.then(|| Box::new(Rare { monitor: Watch(monitor), name, failed: None }));
         Ok(Starting { pid, begun: Word::new(begun, timeout), link, rare })

@@ -43,6 +43,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::driver::{Driver, Place};
 use crate::process::Priority;
+use crate::raw::pcb::Owner;
 use crate::raw::ready::{Ready, ReadySlot};
 use crate::raw::scoped::Scoped;
 use crate::runtime::metrics::{DriverMetrics, Ended};
@@ -160,6 +161,26 @@ impl Drop for Many {
             WORKER.with(|worker| worker.get(|worker| worker.into_iter().for_each(Worker::end_many)));
         }
     }
+}
+
+/// Whoever becomes ready first while `f` runs has its turn at once, on this thread and within the turn of the calling process, which
+/// must be about to wait for it: then nobody sees a difference but that two ways through a queue are saved. `f` is told whether it is
+/// so; if it is, nothing that the inner one does in that turn needs to wake the outer one.
+///
+/// It is so on workers only, not within such a turn, and not if the turn of the calling process is long enough already. The caller
+/// holds no lock, and `f` runs no code of the program: either may wake somebody who needs what is locked.
+pub fn within<R>(f: impl FnOnce(bool) -> R) -> R {
+    struct Within;
+    impl Drop for Within {
+        fn drop(&mut self) {
+            WORKER.with(|worker| worker.get(|worker| worker.into_iter().for_each(Worker::end_within)));
+        }
+    }
+    let begins = Owner::current().is_some_and(|outer| {
+        WORKER.with(|worker| worker.get(|worker| worker.is_some_and(|worker| worker.begin_within(outer))))
+    });
+    let _ends = begins.then_some(Within);
+    f(begins)
 }
 
 impl Threads {

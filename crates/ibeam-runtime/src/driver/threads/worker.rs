@@ -13,6 +13,7 @@ use crate::driver::Place;
 use crate::driver::queue::LOW_EVERY;
 use crate::driver::sim::random::Random;
 use crate::process::run;
+use crate::raw::pcb::Owner;
 use crate::raw::ready::{OwnSlot, Ready};
 use crate::runtime::{self, Shared};
 use crate::time::Instant;
@@ -38,6 +39,8 @@ enum Route {
     Io,
     /// One of many that one turn wakes.
     Many,
+    /// It has its turn here and now, within the turn that wakes it.
+    Within,
 }
 
 /// See the module. Belongs to its thread.
@@ -56,6 +59,8 @@ pub(super) struct Worker {
     route: Cell<Route>,
     /// How many have become ready on [`Route::Many`].
     many: Cell<u32>,
+    /// A turn within another one runs.
+    within: Cell<bool>,
     last_io: Cell<Instant>,
     last_longest_waiting: Cell<Instant>,
     random: Cell<u64>,
@@ -84,6 +89,7 @@ impl Worker {
             searching: Cell::new(searching),
             route: Cell::new(Route::Usual),
             many: Cell::new(0),
+            within: Cell::new(false),
             last_io: Cell::new(Instant::START),
             last_longest_waiting: Cell::new(Instant::START),
             random: Cell::new(index as u64),
@@ -123,6 +129,7 @@ impl Worker {
             Route::Usual => {}
             Route::Io => return self.schedule_in_io(ready),
             Route::Many => return self.schedule_one_of_many(ready),
+            Route::Within => return self.run_within(ready),
         }
         match place {
             Place::Back => self.enqueue(ready, Queues::push),
@@ -191,6 +198,38 @@ impl Worker {
         // A hog's spare may sleep again by now.
         if many % TELL_EVERY == 1 || self.lifo.is_hog_by_now() {
             self.notify();
+        }
+    }
+
+    /// Until [`end_within`](Self::end_within) whoever becomes ready first has its turn at once, within the one of `outer`. `false`: it
+    /// must not be, or is so already.
+    pub(super) fn begin_within(&self, outer: Owner) -> bool {
+        let begins = self.route.get() == Route::Usual
+            && !self.within.get()
+            && !self.lifo.is_hog_by_now()
+            && outer.lends_its_turn();
+        if begins {
+            self.route.set(Route::Within);
+        }
+        begins
+    }
+
+    pub(super) fn end_within(&self) {
+        self.route.set(Route::Usual);
+    }
+
+    #[inline(never)]
+    fn run_within(&self, ready: Ready) {
+        self.route.set(Route::Usual);
+        self.within.set(true);
+        let running = &self.slot().running;
+        let outer = running.load(Relaxed);
+        running.store(ready.pid_bits(), Relaxed);
+        let again = ready.run(run::turn);
+        running.store(outer, Relaxed);
+        self.within.set(false);
+        if let Some((ready, place)) = again {
+            self.schedule(ready, place);
         }
     }
 
