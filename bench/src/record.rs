@@ -253,7 +253,8 @@ impl Writer {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) const COSTS: Costs = Costs { line: None, atomic: 4.0, allocation: 6.0, panic: 3_000.0 };
+    pub(crate) const COSTS: Costs =
+        Costs { line: None, atomic: 4.0, allocation: 6.0, panic: 3_000.0, fresh: 20.0, cold: 10.0 };
 
     pub(crate) fn cell(workload: Workload, system: System, round: u32, figures: &[f64]) -> Record {
         Record::Cell {
@@ -300,7 +301,7 @@ pub(crate) mod tests {
     fn a_line_of_another_program_is_refused() {
         let line = |workload: &str, figures: &str| {
             format!(
-                r#"{{"kind":"cell","workload":"{workload}","system":"tokio","round":1,"figures":{figures},"costs":{{"line":null,"atomic":4.0,"allocation":6.0,"panic":3000.0}}}}"#
+                r#"{{"kind":"cell","workload":"{workload}","system":"tokio","round":1,"figures":{figures},"costs":{{"line":null,"atomic":4.0,"allocation":6.0,"panic":3000.0,"fresh":20.0,"cold":10.0}}}}"#
             )
         };
         assert!(parse(&line("ring", "[1.0]")).is_ok());
@@ -309,7 +310,7 @@ pub(crate) mod tests {
         assert!(parse("{}").is_err());
         let line = |sweep: &str, figures: &str| {
             format!(
-                r#"{{"kind":"point","point":{{"sweep":"{sweep}","system":"tokio","workers":1,"size":10}},"round":1,"figures":{figures},"costs":{{"line":null,"atomic":4.0,"allocation":6.0,"panic":3000.0}}}}"#
+                r#"{{"kind":"point","point":{{"sweep":"{sweep}","system":"tokio","workers":1,"size":10}},"round":1,"figures":{figures},"costs":{{"line":null,"atomic":4.0,"allocation":6.0,"panic":3000.0,"fresh":20.0,"cold":10.0}}}}"#
             )
         };
         assert!(parse(&line("spawn_idle", "[1.0, 2.0, 3.0]")).is_ok());

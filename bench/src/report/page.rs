@@ -116,7 +116,8 @@ fn distances(results: &Results) -> String {
     }
     let mut text = String::from(
         "The floor is what the machine charges, in this run, for the atomic operations, allocations and panics that one \
-         item needs in the best design we know; the distance is ibeam's time over it.\n\n",
+         item needs in the best design we know, and for memory where it is touched for the first time or comes from beyond the \
+         caches; the distance is ibeam's time over it.\n\n",
     );
     if let Some(costs) = promise::costs(results, None) {
         for (name, cost) in costs.named() {

@@ -52,6 +52,8 @@ pub(super) fn costs(results: &Results, workload: Option<Workload>) -> Option<Cos
         atomic: median(|costs| Some(costs.atomic))?,
         allocation: median(|costs| Some(costs.allocation))?,
         panic: median(|costs| Some(costs.panic))?,
+        fresh: median(|costs| Some(costs.fresh))?,
+        cold: median(|costs| Some(costs.cold))?,
     })
 }
 

@@ -485,13 +485,13 @@ impl Fragile {
     }
 
     #[call]
-    async fn add(&mut self, by: u64) -> u64 {
+    fn add(&mut self, by: u64) -> u64 {
         self.total += by;
         self.total
     }
 
     #[cast]
-    async fn crash(&mut self) {
+    fn crash(&mut self) {
         panic!("as it was told");
     }
 }
