@@ -169,6 +169,71 @@ fn invariant_12_what_stands_behind_a_hog_is_run() {
     });
 }
 
+/// A hog that computes keeps its place where there is another worker. That one sees to what waits behind the hog, however much it has to
+/// do itself.
+#[test]
+fn invariant_12_what_stands_behind_a_hog_is_run_by_a_worker_that_is_never_idle() {
+    const BEHIND: usize = 500;
+    on_threads_with(Runtime::builder().workers(2).hog_threshold(Duration::from_millis(1)), || async {
+        let me = process::self_pid();
+        let over = Arc::new(AtomicBool::new(false));
+        for _ in 0..2 {
+            let over = Arc::clone(&over);
+            process::spawn(async move {
+                while !over.load(SeqCst) {
+                    process::yield_now().await;
+                }
+            });
+        }
+        for _ in 0..3 {
+            let count = Arc::new(AtomicUsize::new(0));
+            let hog = process::spawn(async move {
+                let bear = |count: &Arc<AtomicUsize>| {
+                    let count = Arc::clone(count);
+                    process::spawn(async move {
+                        count.fetch_add(1, SeqCst);
+                    });
+                };
+                (0..BEHIND).for_each(|_| bear(&count));
+                while count.load(SeqCst) < BEHIND {
+                    thread::yield_now();
+                }
+                // As a hog, by now.
+                (0..BEHIND).for_each(|_| bear(&count));
+                while count.load(SeqCst) < 2 * BEHIND {
+                    thread::yield_now();
+                }
+                me.send(Begun);
+            });
+            next::<Begun>().await;
+            end_of(hog).await;
+        }
+        over.store(true, SeqCst);
+    });
+}
+
+/// It loses the place as soon as it is seen to block.
+#[test]
+fn invariant_12_a_hog_that_computes_and_then_blocks_is_replaced() {
+    on_threads_with(Runtime::builder().workers(2).hog_threshold(Duration::from_millis(1)), || async {
+        for round in 0..5 {
+            let gate = Arc::new(Gate::default());
+            let _open = OpenAtEnd(Arc::clone(&gate));
+            let blocking = Arc::clone(&gate);
+            let hog = process::spawn(async move {
+                while Metrics::current().long_turns <= round {
+                    thread::yield_now();
+                }
+                blocking.block();
+            });
+            until(|| Metrics::current().compensations > round).await;
+            ordinary_life().await;
+            gate.open();
+            end_of(hog).await;
+        }
+    });
+}
+
 /// On one worker, which no pause of the machine gets out of step.
 fn on_one_worker<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce() -> F + Send + 'static) {
     on_threads_with(Runtime::builder().workers(1).hog_threshold(PATIENCE), test);

@@ -15,7 +15,7 @@
 //!    before the next.
 //! 3. Others take only while the slot is open, under its lock. It is opened after `hog` was set, every thread has passed a
 //!    barrier, and the worker was still seen in the turn it was marked for: at its end it finds the flag, and is not alone.
-//! 4. Who has retired is alone again only after the slot was closed, under the lock.
+//! 4. Who was marked is alone again only after the slot was closed, under the lock, which is held from the mark on until it is open.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -23,7 +23,9 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use crate::sync::Mutex;
-use crate::sync::atomic::Ordering::{AcqRel, Relaxed, Release, SeqCst};
+#[cfg(not(loom))]
+use crate::sync::atomic::Ordering::Release;
+use crate::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 
 use self::barrier::Barrier;
@@ -86,24 +88,20 @@ impl<T> Lifo<T> {
         self.entry.load(Relaxed).is_null()
     }
 
-    /// The worker is in turn `epoch` for too long. One thread calls this, [`unmark`](Self::unmark) and what revives workers.
+    /// The worker is in turn `epoch` for too long. One thread calls this.
     pub(crate) fn mark(&self, epoch: u64) -> Marked {
+        // Held until it is open: who revives itself meanwhile closes it afterwards.
+        let mut open = self.open.lock();
         self.hog.store(true, SeqCst);
         barrier::everywhere();
         if self.epoch.load(SeqCst) == epoch {
-            *self.open.lock() = true;
+            *open = true;
             Marked::Hog
         } else if self.hog.swap(false, SeqCst) {
             Marked::TooLate
         } else {
             Marked::Retired
         }
-    }
-
-    /// Takes the mark back. `false`: the worker has retired already.
-    pub(crate) fn unmark(&self) -> bool {
-        *self.open.lock() = false;
-        self.hog.swap(false, SeqCst)
     }
 
     /// Is there something that any thread may take?
@@ -118,6 +116,16 @@ impl<T> Lifo<T> {
         }
         let open = self.open.lock();
         if *open { self.exchange() } else { None }
+    }
+
+    #[inline(always)]
+    fn fill(&self, new: NonNull<T>) {
+        #[cfg(not(loom))]
+        self.entry.store(new.as_ptr(), Release);
+        // loom would have this store come before an exchange that has not seen it, and lose it: nothing comes between what an
+        // exchange reads and what it writes.
+        #[cfg(loom)]
+        self.entry.swap(new.as_ptr(), AcqRel);
     }
 
     fn exchange(&self) -> Option<NonNull<T>> {
@@ -141,7 +149,7 @@ impl<T> LifoOwner<T> {
             return Some(new);
         }
         if lifo.is_empty() {
-            lifo.entry.store(new.as_ptr(), Release);
+            lifo.fill(new);
             return None;
         }
         NonNull::new(lifo.entry.swap(new.as_ptr(), AcqRel))
@@ -165,7 +173,7 @@ impl<T> LifoOwner<T> {
         self.lifo.is_hog()
     }
 
-    /// Runs a turn. `true`: it took too long, and the worker has to retire.
+    /// Runs a turn. `true`: it took too long, and the worker has to retire, or to [revive](Self::revive) itself.
     #[inline(always)]
     pub(crate) fn turn(&self, turn: impl FnOnce()) -> bool {
         let lifo = &*self.lifo;
@@ -183,7 +191,7 @@ impl<T> LifoOwner<T> {
         false
     }
 
-    /// The worker, who has retired, has a place again.
+    /// The worker, who has retired, has a place again; or it has kept its place.
     pub(crate) fn revive(&self) {
         *self.lifo.open.lock() = false;
         self.alone.set(true);

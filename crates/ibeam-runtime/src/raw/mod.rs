@@ -10,6 +10,8 @@ pub(crate) mod call;
 pub(crate) mod carver;
 #[cfg(not(loom))]
 pub(crate) mod catch;
+#[cfg(not(loom))]
+pub(crate) mod cpu_clock;
 pub(crate) mod deadline;
 pub(crate) mod gather;
 pub(crate) mod leaves;
@@ -18,6 +20,7 @@ pub(crate) mod lifo;
 pub(crate) mod mailbox;
 mod memory;
 pub(crate) mod node;
+pub(crate) mod tenure;
 
 #[cfg(not(loom))]
 pub(crate) mod future;

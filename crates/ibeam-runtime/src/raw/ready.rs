@@ -112,13 +112,13 @@ impl OwnSlot {
         self.0.is_hog_by_now()
     }
 
-    /// Runs a turn. `true`: it took too long, and the worker has to retire.
+    /// Runs a turn. `true`: it took too long, and the worker has to retire, or to [revive](Self::revive) itself.
     #[inline(always)]
     pub(crate) fn turn(&self, turn: impl FnOnce()) -> bool {
         self.0.turn(turn)
     }
 
-    /// The worker, who has retired, has a place again.
+    /// The worker, who has retired, has a place again; or it has kept its place.
     pub(crate) fn revive(&self) {
         self.0.revive();
     }

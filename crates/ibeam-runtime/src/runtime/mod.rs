@@ -157,15 +157,14 @@ impl Shared {
         node.discard(None);
     }
 
-    /// A turn takes longer than it should.
-    pub(crate) fn long_turn(&self, pid: Pid, threshold: Duration, replaced: bool) {
+    /// A turn takes longer than it should. `others`: what becomes of what waits for its worker.
+    pub(crate) fn long_turn(&self, pid: Pid, threshold: Duration, others: &str) {
         self.long_turns.fetch_add(1, Relaxed);
         tracing::debug!(
             target: "ibeam::runtime",
             %pid,
             name = self.names.name_of(pid).map(tracing::field::display),
-            "a process computes or blocks for more than {threshold:?} without an await; {}",
-            if replaced { "a spare thread has taken its worker's place" } else { "no spare thread is left to take its worker's place" }
+            "a process computes or blocks for more than {threshold:?} without an await; {others}",
         );
     }
 }

@@ -18,8 +18,9 @@
 //! 3. A worker that goes to sleep first takes itself out of the count, then looks at all queues once more: work that was made
 //!    visible before it was out of the count is seen by it, later work by who made it.
 //! 4. At most one worker is in the I/O driver; of the sleeping ones one is, so that I/O and timers wake somebody.
-//! 5. A worker whose turn takes too long has its place given to a spare (`hog`), exactly once per turn; when the turn ends it
-//!    hands over what it has and becomes a spare itself.
+//! 5. A worker whose turn takes too long (a hog) has its place given to a spare, exactly once per turn; when the turn ends it hands over
+//!    what it has and becomes a spare itself. If it computes, and no more than half of the workers do so, it keeps its place: a spare would
+//!    have no core. Then others take what waits there: sleeping ones are told of it, searching ones find it, busy ones look now and then.
 //! 6. With nothing to do everything sleeps: no polling, no periodic wake-ups, the monitor included.
 
 mod alarm;
@@ -43,9 +44,11 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::driver::{Driver, Place};
 use crate::process::Priority;
+use crate::raw::cpu_clock::CpuClock;
 use crate::raw::pcb::Owner;
 use crate::raw::ready::{Ready, ReadySlot};
 use crate::raw::scoped::Scoped;
+use crate::raw::tenure::Tenure;
 use crate::runtime::metrics::{DriverMetrics, Ended};
 use crate::runtime::{Config, Shared};
 use crate::time::Instant;
@@ -69,6 +72,8 @@ pub(crate) struct Threads {
     /// How many stand in these two: nearly always none, which is all that a worker wants to know between two turns.
     special: AtomicUsize,
     idle: Idle,
+    /// How many workers are hogs that have kept their place: what waits there is for the others, the busy ones too.
+    kept: AtomicUsize,
     /// Threads whose place has been given away, or that wait to get one.
     spares: Mutex<Vec<usize>>,
     io: Io,
@@ -90,6 +95,10 @@ struct Slot {
     /// The queues, until the thread has them.
     queues: Mutex<Option<Queues>>,
     lifo: ReadySlot,
+    /// Whose the place is, if the turn takes too long.
+    tenure: Tenure,
+    /// How long the thread has run, for the monitor.
+    clock: OnceLock<Option<CpuClock>>,
     /// The pid whose turn it is.
     running: AtomicU64,
     /// 1: get up. Set before the thread is unparked or its waker used.
@@ -199,6 +208,7 @@ impl Threads {
             low: Injector::new(),
             special: AtomicUsize::new(0),
             idle: Idle::new(config.workers),
+            kept: AtomicUsize::new(0),
             spares: Mutex::default(),
             io,
             monitor: OnceLock::new(),
@@ -241,6 +251,7 @@ impl Threads {
             let slot = &threads.slots[index];
             // The thread says itself where to wake it, before it can sleep.
             let _set_once = slot.thread.set(thread::current());
+            let _set_once = slot.clock.set(CpuClock::of_this_thread());
             let queues = slot.queues.lock().take().expect("each slot has one thread");
             let worker = Worker::new(threads, shared, index, queues, searching);
             WORKER.with(|current| current.set(&worker, || worker.run()));
@@ -361,6 +372,8 @@ impl Slot {
             stealers: OnceLock::new(),
             queues: Mutex::new(None),
             lifo: ReadySlot::new(),
+            tenure: Tenure::new(),
+            clock: OnceLock::new(),
             running: AtomicU64::new(0),
             wake: AtomicU32::new(0),
             thread: OnceLock::new(),

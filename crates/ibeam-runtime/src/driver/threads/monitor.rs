@@ -1,14 +1,20 @@
 //! The monitor: a thread that sees when a turn takes too long, gives the worker's place to a spare, and says who it was.
+//!
+//! | the hog | its place |
+//! |---|---|
+//! | computes, and at least half of the workers do not | it keeps: others take what waits there |
+//! | blocks, or is one too many | is a spare's, for good or as soon as it is seen to block |
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
-use super::Threads;
 use super::queues::SHORT_TURN;
+use super::{Slot, Threads};
 use crate::pid::Pid;
 use crate::raw::lifo::Marked;
 use crate::runtime::Shared;
+use crate::time::Instant;
 
 /// When it looks, while anybody is awake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,31 @@ pub(super) fn start(threads: &Arc<Threads>, shared: &Arc<Shared>) -> std::io::Re
 struct Seen {
     epoch: u64,
     looks: u32,
+    /// How long it had had a core by then; looked at when a turn may turn out to be too long.
+    on_core: Option<OnCore>,
+}
+
+#[derive(Clone, Copy)]
+struct OnCore {
+    time: Duration,
+    at: Instant,
+}
+
+impl OnCore {
+    fn of(slot: &Slot, now: Instant) -> Option<Self> {
+        let clock = (*slot.clock.get()?)?;
+        Some(Self { time: clock.time()?, at: now })
+    }
+
+    /// Has it computed since then, for the most part?
+    fn is_busy_since(self, before: Self) -> bool {
+        (self.time.saturating_sub(before.time)) * 2 >= self.at - before.at
+    }
+}
+
+/// May one more hog keep its place, beside so many?
+fn may_keep(workers: usize, kept: usize) -> bool {
+    kept < workers / 2
 }
 
 fn run(threads: &Arc<Threads>, shared: &Arc<Shared>) {
@@ -82,7 +113,7 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, rhythm: Rhyt
     let same_turn = epoch % 2 == 1 && epoch == seen.epoch;
     // An epoch for its begin, one for its end.
     let turns = (epoch - seen.epoch) / 2;
-    *seen = Seen { epoch, looks: if same_turn { seen.looks + 1 } else { 0 } };
+    *seen = Seen { epoch, looks: if same_turn { seen.looks + 1 } else { 0 }, on_core: seen.on_core };
     if let Some(stealers) = slot.stealers.get()
         && (same_turn && !stealers.is_empty() || !rhythm.are_short(turns) && stealers.has_for_itself())
     {
@@ -90,15 +121,69 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, rhythm: Rhyt
         stealers.open();
         threads.notify();
     }
-    if seen.looks != rhythm.looks || slot.lifo.is_hog() {
+    let kept = slot.tenure.is_kept();
+    let due = !slot.lifo.is_hog() && seen.looks == rhythm.looks;
+    if !kept && !due && seen.looks + 1 != rhythm.looks {
         return;
     }
+    let now = OnCore::of(slot, shared.now());
+    let before = std::mem::replace(&mut seen.on_core, now);
+    let computes = now.zip(before).is_some_and(|(now, before)| now.is_busy_since(before));
+    if kept && !computes {
+        give_away(threads, shared, index, None);
+    } else if due && computes && may_keep(threads.config.workers, threads.kept.load(Relaxed)) {
+        keep(threads, shared, index, epoch, "other workers see to what waits for its worker");
+    } else if due {
+        give_away(threads, shared, index, Some(epoch));
+    }
+}
+
+/// What waits for this worker, who keeps its place, is for others.
+fn keep(threads: &Threads, shared: &Shared, index: usize, epoch: u64, others: &str) {
+    let slot = &threads.slots[index];
+    let pid = Pid::from_bits(slot.running.load(Relaxed));
+    threads.kept.fetch_add(1, Relaxed);
+    slot.tenure.keep();
+    if slot.lifo.mark(epoch) == Marked::TooLate {
+        slot.tenure.take_back();
+        threads.kept.fetch_sub(1, Relaxed);
+        return;
+    }
+    if let Some(stealers) = slot.stealers.get() {
+        stealers.open();
+    }
+    threads.notify();
+    shared.long_turn(pid, threads.config.hog_threshold, others);
+}
+
+/// Gives this worker's place to a spare: in this turn, or, without one, although it has kept it so far.
+fn give_away(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, epoch: Option<u64>) {
+    const NO_SPARE: &str = "no spare thread is left to take its worker's place";
+    let slot = &threads.slots[index];
     let pid = Pid::from_bits(slot.running.load(Relaxed));
     let spare = threads.spares.lock().pop();
     if spare.is_none() && threads.started.load(SeqCst) == threads.slots.len() {
-        return shared.long_turn(pid, threads.config.hog_threshold, false);
+        if let Some(epoch) = epoch {
+            keep(threads, shared, index, epoch, NO_SPARE);
+        }
+        return;
     }
-    if slot.lifo.mark(epoch) == Marked::TooLate {
+    let given = match epoch {
+        Some(epoch) => {
+            slot.tenure.give();
+            let marked = slot.lifo.mark(epoch) != Marked::TooLate;
+            if !marked {
+                slot.tenure.take_back();
+            }
+            marked
+        }
+        None => {
+            let given = slot.tenure.give_after_all();
+            threads.kept.fetch_sub(usize::from(given), Relaxed);
+            given
+        }
+    };
+    if !given {
         return threads.spares.lock().extend(spare);
     }
     threads.idle.replace_hog();
@@ -107,11 +192,16 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, rhythm: Rhyt
         None => match threads.start_worker(shared, true) {
             Ok(_) => None,
             // The system gives no more threads. The hog keeps its place, or gets it back if it has retired by now.
-            Err(_) if slot.lifo.unmark() => {
-                threads.idle.keep_hog();
-                return shared.long_turn(pid, threads.config.hog_threshold, false);
+            Err(_) => {
+                threads.kept.fetch_add(1, Relaxed);
+                if slot.tenure.keep_after_all() {
+                    threads.idle.keep_hog();
+                    threads.notify();
+                    return shared.long_turn(pid, threads.config.hog_threshold, NO_SPARE);
+                }
+                threads.kept.fetch_sub(1, Relaxed);
+                Some(await_spare(threads))
             }
-            Err(_) => threads.spares.lock().pop(),
         },
     };
     if let Some(spare) = spare {
@@ -119,7 +209,21 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, rhythm: Rhyt
         threads.rouse(spare);
     }
     threads.counters.compensations.fetch_add(1, Relaxed);
-    shared.long_turn(pid, threads.config.hog_threshold, true);
+    if epoch.is_none() {
+        // Told of when it kept its place.
+        return;
+    }
+    shared.long_turn(pid, threads.config.hog_threshold, "a spare thread has taken its worker's place");
+}
+
+/// The worker that has just retired, or another spare.
+fn await_spare(threads: &Threads) -> usize {
+    loop {
+        if let Some(spare) = threads.spares.lock().pop() {
+            return spare;
+        }
+        std::thread::yield_now();
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +237,25 @@ mod tests {
         assert_eq!(rhythm(1), Rhythm { pause: micros(500), looks: 2 });
         assert_eq!(rhythm(5), Rhythm { pause: micros(2_500), looks: 2 });
         assert_eq!(rhythm(60_000), Rhythm { pause: micros(2_500), looks: 24_000 });
+    }
+
+    #[test]
+    fn half_of_the_workers_may_keep_their_places() {
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|workers| (0..9).filter(|&kept| may_keep(workers, kept)).count()),
+            [0, 1, 1, 2, 2]
+        );
+    }
+
+    #[test]
+    fn who_has_had_a_core_half_of_the_time_computes() {
+        let on_core = |time, at: u64| OnCore {
+            time: Duration::from_millis(time),
+            at: Instant::from_nanos(at * 1_000_000),
+        };
+        assert!(on_core(13, 25).is_busy_since(on_core(10, 20)));
+        assert!(!on_core(12, 25).is_busy_since(on_core(10, 20)));
+        assert!(!on_core(10, 25).is_busy_since(on_core(10, 20)));
     }
 
     #[test]

@@ -277,7 +277,7 @@ impl Worker {
             });
             self.queues.turn_ends();
             if took_too_long {
-                self.retire();
+                self.was_a_hog();
             }
         }
     }
@@ -335,10 +335,27 @@ impl Worker {
             return Some(ready);
         }
         if ticks.is_multiple_of(LOOK_EVERY) {
-            self.take_longest_waiting().or_else(|| self.take_injected())
+            self.take_longest_waiting().or_else(|| self.take_injected()).or_else(|| self.take_from_hogs())
         } else {
             None
         }
+    }
+
+    /// Takes what waits for a hog that has kept its place. Without it that would wait for ever if all others are busy.
+    fn take_from_hogs(&self) -> Option<Ready> {
+        let threads = &*self.threads;
+        if threads.kept.load(Relaxed) == 0 {
+            return None;
+        }
+        let hogs = threads.slots.iter().filter(|slot| slot.tenure.is_kept());
+        hogs.into_iter().find_map(|slot| self.take_from(slot))
+    }
+
+    fn take_from(&self, slot: &Slot) -> Option<Ready> {
+        let from_queue = slot.stealers.get().and_then(|stealers| self.queues.steal_from(stealers));
+        let taken = from_queue.or_else(|| slot.lifo.take_from_hog())?;
+        self.threads.counters.steals.fetch_add(1, Relaxed);
+        Some(taken)
     }
 
     fn take_longest_waiting(&self) -> Option<Ready> {
@@ -371,18 +388,8 @@ impl Worker {
         let first = random.below(started);
         self.random.set(random.0);
         let others = (first..started).chain(0..first).filter(|&index| index != self.index);
-        for slot in others.map(|index| &threads.slots[index]) {
-            let Some(stealers) = slot.stealers.get() else { continue };
-            if let Some(ready) = self.queues.steal_from(stealers) {
-                threads.counters.steals.fetch_add(1, Relaxed);
-                return Some(ready);
-            }
-            if let Some(ready) = slot.lifo.take_from_hog() {
-                threads.counters.steals.fetch_add(1, Relaxed);
-                return Some(ready);
-            }
-        }
-        self.take_injected()
+        let mut others = others.map(|index| &*threads.slots[index]);
+        others.find_map(|slot| self.take_from(slot)).or_else(|| self.take_injected())
     }
 
     fn take_injected(&self) -> Option<Ready> {
@@ -453,8 +460,18 @@ impl Worker {
         }
     }
 
-    /// The turn is over that made us a hog, and a spare has our place: hands over everything and becomes a spare.
+    /// The turn is over that made us a hog.
     #[cold]
+    fn was_a_hog(&self) {
+        if self.slot().tenure.turn_ends() {
+            self.retire();
+        } else {
+            self.threads.kept.fetch_sub(1, Relaxed);
+            self.lifo.revive();
+        }
+    }
+
+    /// A spare has our place: hands over everything and becomes a spare.
     fn retire(&self) {
         let (threads, slot) = (&*self.threads, self.slot());
         while let Some(ready) = self.lifo.take().or_else(|| self.queues.pop(0)) {

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Bell, explore};
+use super::{Bell, explore, let_others_begin};
 use crate::exit_reason::ExitReason;
 use crate::raw::call::{self, Outcome, Replier, Waiting};
 use crate::raw::node::{NoMeta, OwnedNode};
@@ -34,6 +34,7 @@ fn against_a_reply(
     let (bell, payload) = (Bell::new(), Arc::new(()));
     let (node, waiting) = make_call(Bell::waker(&bell), &payload);
     let server = thread::spawn(move || take(node).finish(Outcome::Replied(Reply(payload))));
+    let_others_begin();
     let outcome = caller(waiting, &bell);
     (server.join().unwrap(), outcome, bell)
 }
@@ -134,6 +135,7 @@ fn a_call_left_unread_against_the_caller() {
             let (first, bell, payload) = (Bell::new(), Bell::new(), Arc::new(()));
             let (node, waiting) = make_call(Bell::waker(&first), &payload);
             let server = thread::spawn(move || node.discard(Some(&ExitReason::Shutdown)));
+            let_others_begin();
             let ready = waiting.poll_ref(&Bell::waker(&bell)).is_ready();
             if leaves {
                 drop(waiting);
@@ -162,6 +164,7 @@ fn a_dropped_call_against_the_caller() {
             let (node, waiting) = make_call(Bell::waker(&bell), &payload);
             let server =
                 thread::spawn(move || if read { take(node).into_orphan(1).finish(None) } else { drop(node) });
+            let_others_begin();
             let again = std::mem::ManuallyDrop::new(unsafe { same_waker(&bell) });
             let ready = waiting.poll_ref(&again).is_ready();
             if ready {

@@ -8,8 +8,9 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::explore;
+use super::{explore, let_others_begin};
 use crate::raw::lifo::{Lifo, LifoOwner, Marked};
+use crate::raw::tenure::Tenure;
 
 /// What stands in the slot: how often it was taken, in a cell in which loom sees two takers at once.
 type Entry = UnsafeCell<u32>;
@@ -53,6 +54,7 @@ fn model(preemptions: usize, other: impl Fn(&Lifo<Entry>) + Copy + Send + Sync +
             let (lifo, entries) = (std::sync::Arc::clone(&lifo), Arc::clone(&entries));
             thread::spawn(move || work(&LifoOwner::new(lifo), &entries))
         };
+        let_others_begin();
         other(&lifo);
         worker.join().unwrap();
         assert!(lifo.take_from_hog().is_none(), "left in the slot");
@@ -82,16 +84,6 @@ fn a_hog_and_a_thief() {
     });
 }
 
-/// A mark that is taken back, because there is no spare, leaves the slot to its worker.
-#[test]
-fn a_mark_that_is_taken_back() {
-    model(3, |lifo| {
-        if mark_and_take(lifo) == Some(Marked::Hog) {
-            lifo.unmark();
-        }
-    });
-}
-
 /// A mark that finds another turn than it was for.
 #[test]
 fn a_mark_that_comes_too_late() {
@@ -100,6 +92,81 @@ fn a_mark_that_comes_too_late() {
         if let Some(entry) = lifo.take_from_hog() {
             assert_eq!(marked, Marked::Hog);
             count(entry);
+        }
+    });
+}
+
+/// A hog whose place is kept at first, and given to a spare after all, or given at once: the place has one worker.
+#[test]
+fn the_place_of_a_hog_has_one_worker() {
+    for keeps in [false, true] {
+        explore(3, move || {
+            let lifo = std::sync::Arc::new(Lifo::<Entry>::new());
+            let tenure = Arc::new(Tenure::new());
+            let worker = {
+                let (lifo, tenure) = (std::sync::Arc::clone(&lifo), Arc::clone(&tenure));
+                thread::spawn(move || {
+                    let owner = LifoOwner::new(lifo);
+                    // How often it lost its place.
+                    (0..2).filter(|_| owner.turn(|| {}) && tenure.turn_ends()).count()
+                })
+            };
+            let mut spares = 0;
+            let_others_begin();
+            let epoch = lifo.epoch();
+            if epoch % 2 == 1 {
+                if keeps {
+                    tenure.keep()
+                } else {
+                    tenure.give()
+                }
+                match lifo.mark(epoch) {
+                    Marked::TooLate => tenure.take_back(),
+                    _ if !keeps || tenure.give_after_all() => spares += 1,
+                    _ => {}
+                }
+            }
+            assert_eq!(worker.join().unwrap(), spares);
+            assert!(!tenure.is_kept());
+        });
+    }
+}
+
+/// A hog that keeps its place revives itself, whatever the one who marks it is about to do, and a thief still looks.
+#[test]
+fn a_hog_that_keeps_its_place() {
+    explore(5, || {
+        let entries = Arc::new(Entries([UnsafeCell::new(0), UnsafeCell::new(0)]));
+        let lifo = std::sync::Arc::new(Lifo::new());
+        let worker = {
+            let (lifo, entries) = (std::sync::Arc::clone(&lifo), Arc::clone(&entries));
+            thread::spawn(move || {
+                let owner = LifoOwner::new(lifo);
+                for entry in &entries.0 {
+                    let took_too_long =
+                        owner.turn(|| owner.put(NonNull::from(entry)).into_iter().for_each(count));
+                    if took_too_long {
+                        owner.revive();
+                    }
+                    owner.take().into_iter().for_each(count);
+                }
+            })
+        };
+        let thief = {
+            let lifo = std::sync::Arc::clone(&lifo);
+            thread::spawn(move || lifo.take_from_hog().into_iter().for_each(count))
+        };
+        let_others_begin();
+        let epoch = lifo.epoch();
+        if epoch % 2 == 1 {
+            lifo.mark(epoch);
+        }
+        worker.join().unwrap();
+        thief.join().unwrap();
+        assert!(lifo.take_from_hog().is_none(), "left in the slot");
+        for entry in &entries.0 {
+            // SAFETY: the threads are done.
+            assert_eq!(entry.with(|taken| unsafe { *taken }), 1, "an entry is taken once");
         }
     });
 }

@@ -26,9 +26,36 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize};
 /// Runs `model` over all interleavings with at most so many preemptions: where a thread is interrupted though it could go
 /// on. Nearly all errors show with two.
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
-    builder.check(model);
+    let model = std::sync::Arc::new(model);
+    let orders = [false, true].map(|others_begin| {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+        let orders = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (counted, model) = (std::sync::Arc::clone(&orders), std::sync::Arc::clone(&model));
+        builder.check(move || {
+            counted.fetch_add(1, Relaxed);
+            OTHERS_BEGIN.set(others_begin);
+            model();
+        });
+        orders.load(Relaxed)
+    });
+    assert!(
+        orders.into_iter().any(|orders| orders > 1),
+        "nothing has ever happened in another order: see `let_others_begin`"
+    );
+}
+
+std::thread_local!(static OTHERS_BEGIN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+
+/// What the thread that has started the others says before it does its own part.
+///
+/// loom looks for other orders from the last access to a value on. Where this thread reads it first, and then another one reads and
+/// changes it, it does not see that this one could have read the change, and the model has a single order. So each model is run twice:
+/// this thread is the first to be let run, and the last.
+fn let_others_begin() {
+    if OTHERS_BEGIN.get() {
+        loom::thread::yield_now();
+    }
 }
 
 /// What wakers of the models ring. It counts its wakers, and notices when one is used after it was dropped.
