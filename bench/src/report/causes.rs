@@ -25,10 +25,10 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
              tables",
         ),
         (Workload::Children, 0 | 1) => cause(
-            "8,000 instructions for a start and a stop together, in eight turns of three processes and some forty functions of which \
-             none has a tenth; a sixth of the time is the supervisor's tables of links and of children, a seventh the kernel's, \
+            "7,550 instructions for a start and a stop together, in six turns of three processes and some forty functions of which \
+             none has a tenth; a sixth of the time is the supervisor's tables of links and of children, a fifth of a start the kernel's, \
              for the first touch of pages (callgrind, perf)",
-            "one table in place of the two, and a child's first turn as a part of its supervisor's",
+            "one table in place of the two",
         ),
         (Workload::Echo1 | Workload::Echo64, 0) => cause(
             "the system calls are those of plain tokio, one for one (strace); the difference is in user space, where a worker \
@@ -36,15 +36,14 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
             "turns of processes that are run from within the driver, as long as nothing else waits",
         ),
         (Workload::Fairness, 0..=2) => cause(
-            "Rust code cannot be interrupted: a process that computes is seen after 5 to 8 ms, when its worker's place is given \
-             to a spare thread; the BEAM's compiled code counts its calls and gives way after about one",
+            "Rust code cannot be interrupted: a process that computes is seen after 5 to 8 ms, when what waits for its worker is \
+             left to others, and then its thread and theirs take turns as the system says; the BEAM's compiled code counts its calls and \
+             gives way after about one",
             "code that gives way by itself (`process::yield_now`), or a lower `hog_threshold`, at the price of more threads",
         ),
         (Workload::Registry, 0) => cause(
-            "calls below 1 µs take as long in both. Of the mean, a third or more are a dozen calls in which the thread loses its core for \
-             milliseconds: the workers have 100,000 processes to run and never sleep, where plain tokio's sleep between most tasks, and \
-             the whole takes nearly twice as long there. Most of the rest is the index, which grows by 64 buckets in one \
-             call, on new pages",
+            "calls below 1 µs take as long in both; the rest is the index, which grows by 64 buckets in one call, on new pages, and calls \
+             in which the thread loses its core to the process that starts all others (each call timed)",
             "an index that grows in smaller steps",
         ),
         (Workload::Registry, 2) => cause(
@@ -52,8 +51,8 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
             "as for `register`",
         ),
         (Workload::Restart, 0) => cause(
-            "more than half is the panic itself, and a sixth the unwinding through the server's loop (callgrind)",
-            "smaller functions around the handler, whose landing pads the unwinding reads one by one",
+            "more than three quarters is the panic itself: the unwinding of eight functions, of which six are Rust's own (callgrind)",
+            "a panic that costs less",
         ),
         _ => None,
     }
