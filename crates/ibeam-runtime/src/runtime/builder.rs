@@ -67,8 +67,8 @@ impl RuntimeBuilder {
     /// After how long without an await a process is taken for a hog: what waits for its worker is left to others. Found out after once to
     /// 1.5 times that. Default: 5 ms. At least 1 ms.
     ///
-    /// The worker's place is given to a [spare thread](Self::spare_threads). Only if the hog computes, and no more than half of the workers
-    /// do so, it keeps its place, and the other workers see to what waits for it: more threads would not have more cores.
+    /// The worker's place is given to a [spare thread](Self::spare_threads). Only if the hog computes, is the only one for
+    /// 100 ms, and not the only worker, it keeps its place, and the others see to what waits for it: more threads would not have more cores.
     pub fn hog_threshold(mut self, threshold: Duration) -> Self {
         self.config.hog_threshold = threshold.max(Duration::from_millis(1));
         self

@@ -19,8 +19,8 @@
 //!    visible before it was out of the count is seen by it, later work by who made it.
 //! 4. At most one worker is in the I/O driver; of the sleeping ones one is, so that I/O and timers wake somebody.
 //! 5. A worker whose turn takes too long (a hog) has its place given to a spare, exactly once per turn; when the turn ends it hands over
-//!    what it has and becomes a spare itself. If it computes, and no more than half of the workers do so, it keeps its place: a spare would
-//!    have no core. Then others take what waits there: sleeping ones are told of it, searching ones find it, busy ones look now and then.
+//!    what it has and becomes a spare itself. If it computes and is the only one, beside other workers, it keeps its place: a spare would have
+//!    no core. Then others take what waits there: sleeping ones are told of it, searching ones find it, busy ones look now and then.
 //! 6. With nothing to do everything sleeps: no polling, no periodic wake-ups, the monitor included.
 
 mod alarm;

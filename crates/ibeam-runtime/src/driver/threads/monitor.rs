@@ -2,8 +2,8 @@
 //!
 //! | the hog | its place |
 //! |---|---|
-//! | computes, and at least half of the workers do not | it keeps: others take what waits there |
-//! | blocks, or is one too many | is a spare's, for good or as soon as it is seen to block |
+//! | computes, is the only one for a while, and not the only worker | it keeps: others take what waits there |
+//! | blocks, or there are others | is a spare's: at once, or as soon as that is seen |
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -74,13 +74,18 @@ impl OnCore {
     }
 }
 
-/// May one more hog keep its place, beside so many?
-fn may_keep(workers: usize, kept: usize) -> bool {
-    kept < workers / 2
+/// A hog with none before it in this time is the only one.
+const ALONE: Duration = Duration::from_millis(100);
+
+/// May a hog that computes keep its place, so long after the last one was found? Where they are many, the next one holds up what waits for
+/// the last worker that is left, until it is found out.
+fn may_keep(workers: usize, last: Option<Duration>) -> bool {
+    workers > 1 && last.is_none_or(|last| last >= ALONE)
 }
 
 fn run(threads: &Arc<Threads>, shared: &Arc<Shared>) {
     let mut seen = vec![Seen::default(); threads.slots.len()];
+    let mut last_hog = None;
     let mut io_looks = 0;
     let rhythm = Rhythm::of(threads.config.hog_threshold);
     while !threads.stopping.load(SeqCst) {
@@ -93,7 +98,7 @@ fn run(threads: &Arc<Threads>, shared: &Arc<Shared>) {
         }
         std::thread::park_timeout(rhythm.pause);
         for (index, seen) in seen.iter_mut().enumerate().take(threads.started.load(SeqCst)) {
-            look(threads, shared, index, rhythm, seen);
+            look(threads, shared, index, rhythm, seen, &mut last_hog);
         }
         io_looks = if threads.io.is_busy() { io_looks + 1 } else { 0 };
         if io_looks == rhythm.looks.saturating_mul(4) {
@@ -107,7 +112,14 @@ fn run(threads: &Arc<Threads>, shared: &Arc<Shared>) {
     }
 }
 
-fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, rhythm: Rhythm, seen: &mut Seen) {
+fn look(
+    threads: &Arc<Threads>,
+    shared: &Arc<Shared>,
+    index: usize,
+    rhythm: Rhythm,
+    seen: &mut Seen,
+    last_hog: &mut Option<Instant>,
+) {
     let slot = &threads.slots[index];
     let epoch = slot.lifo.epoch();
     let same_turn = epoch % 2 == 1 && epoch == seen.epoch;
@@ -126,15 +138,23 @@ fn look(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, rhythm: Rhyt
     if !kept && !due && seen.looks + 1 != rhythm.looks {
         return;
     }
-    let now = OnCore::of(slot, shared.now());
-    let before = std::mem::replace(&mut seen.on_core, now);
-    let computes = now.zip(before).is_some_and(|(now, before)| now.is_busy_since(before));
-    if kept && !computes {
-        give_away(threads, shared, index, None);
-    } else if due && computes && may_keep(threads.config.workers, threads.kept.load(Relaxed)) {
-        keep(threads, shared, index, epoch, "other workers see to what waits for its worker");
-    } else if due {
-        give_away(threads, shared, index, Some(epoch));
+    let now = shared.now();
+    let on_core = OnCore::of(slot, now);
+    let before = std::mem::replace(&mut seen.on_core, on_core);
+    let computes = on_core.zip(before).is_some_and(|(on_core, before)| on_core.is_busy_since(before));
+    if !due {
+        if kept && !computes {
+            give_away(threads, shared, index, None);
+        }
+        return;
+    }
+    let last = last_hog.replace(now).map(|at| now - at);
+    if computes && may_keep(threads.config.workers, last) {
+        return keep(threads, shared, index, epoch, "other workers see to what waits for its worker");
+    }
+    give_away(threads, shared, index, Some(epoch));
+    for other in (0..threads.slots.len()).filter(|&other| threads.slots[other].tenure.is_kept()) {
+        give_away(threads, shared, other, None);
     }
 }
 
@@ -240,11 +260,11 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_workers_may_keep_their_places() {
-        assert_eq!(
-            [1, 2, 3, 4, 5].map(|workers| (0..9).filter(|&kept| may_keep(workers, kept)).count()),
-            [0, 1, 1, 2, 2]
-        );
+    fn one_that_is_alone_may_keep_its_place_beside_another_worker() {
+        let millis = |millis| Some(Duration::from_millis(millis));
+        assert!(may_keep(2, None) && may_keep(2, millis(100)) && may_keep(64, millis(1_000)));
+        assert!(!may_keep(2, millis(99)) && !may_keep(64, millis(0)));
+        assert!(!may_keep(1, None));
     }
 
     #[test]
