@@ -181,6 +181,12 @@ fn give_away(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, epoch: 
     const NO_SPARE: &str = "no spare thread is left to take its worker's place";
     let slot = &threads.slots[index];
     let pid = Pid::from_bits(slot.running.load(Relaxed));
+    let tell = |others| {
+        // Of one that had kept its place it was told then.
+        if epoch.is_some() {
+            shared.long_turn(pid, threads.config.hog_threshold, others);
+        }
+    };
     let spare = threads.spares.lock().pop();
     if spare.is_none() && threads.started.load(SeqCst) == threads.slots.len() {
         if let Some(epoch) = epoch {
@@ -217,7 +223,7 @@ fn give_away(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, epoch: 
                 if slot.tenure.keep_after_all() {
                     threads.idle.keep_hog();
                     threads.notify();
-                    return shared.long_turn(pid, threads.config.hog_threshold, NO_SPARE);
+                    return tell(NO_SPARE);
                 }
                 threads.kept.fetch_sub(1, Relaxed);
                 Some(await_spare(threads))
@@ -229,11 +235,7 @@ fn give_away(threads: &Arc<Threads>, shared: &Arc<Shared>, index: usize, epoch: 
         threads.rouse(spare);
     }
     threads.counters.compensations.fetch_add(1, Relaxed);
-    if epoch.is_none() {
-        // Told of when it kept its place.
-        return;
-    }
-    shared.long_turn(pid, threads.config.hog_threshold, "a spare thread has taken its worker's place");
+    tell("a spare thread has taken its worker's place");
 }
 
 /// The worker that has just retired, or another spare.
