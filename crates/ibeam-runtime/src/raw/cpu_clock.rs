@@ -62,6 +62,9 @@ mod tests {
         assert!(clock.time().unwrap() - other_before < Duration::from_millis(10));
         go_on.send(()).unwrap();
         other.join().unwrap();
-        assert_eq!(clock.time(), None);
+        // The system knows it a little longer than that.
+        while clock.time().is_some() {
+            thread::yield_now();
+        }
     }
 }
