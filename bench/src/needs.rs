@@ -1,8 +1,10 @@
 //! What a workload cannot do without, whoever does it: the operations whose cost is its floor.
 //!
 //! Counted for one item (a call, a message, a process) in the best design we know: one word that is inbox and state, a
-//! node per message that carries the reply too. What the workload itself counts (its latch, its sum) is in it. Of memory what the
-//! system and the caches charge is counted where a workload keeps everything that it allocates, or comes back to it after all else.
+//! node per message that carries the reply too. What the workload itself counts (its latch, its sum) is in it.
+//!
+//! These operations are the floor, and the only one that a row is judged by. What memory costs on top of it, where a workload keeps
+//! everything that it allocates or comes back to it after all else, stands beside it: it explains a distance, and excuses none.
 
 use crate::costs::Costs;
 use crate::workloads::{Unit, WORKERS, Workload};
@@ -126,14 +128,18 @@ pub(crate) fn of(workload: Workload, figure: usize) -> Option<Needs> {
 }
 
 impl Needs {
-    /// What they cost together, in nanoseconds per item.
+    /// What the operations cost together, in nanoseconds per item: the floor.
     pub(crate) fn cost(&self, costs: &Costs) -> f64 {
         let sum = f64::from(self.atomics) * costs.atomic
             + f64::from(self.allocations) * costs.allocation
-            + f64::from(self.panics) * costs.panic
-            + f64::from(self.fresh_lines) * costs.fresh
-            + f64::from(self.cold_lines) * costs.cold;
+            + f64::from(self.panics) * costs.panic;
         sum / f64::from(self.workers)
+    }
+
+    /// What memory costs on top of that; `None` if it is neither fresh nor cold.
+    pub(crate) fn memory(&self, costs: &Costs) -> Option<f64> {
+        let sum = f64::from(self.fresh_lines) * costs.fresh + f64::from(self.cold_lines) * costs.cold;
+        (sum > 0.0).then(|| sum / f64::from(self.workers))
     }
 
     /// In words, for the report.
@@ -186,7 +192,9 @@ mod tests {
             cold_lines: 2,
             ..Needs::new(5, 2, "").shared_by_all_workers()
         };
-        assert_eq!(needs.cost(&COSTS), (20.0 + 12.0 + 3_000.0 + 60.0 + 20.0) / 2.0);
+        assert_eq!(needs.cost(&COSTS), (20.0 + 12.0 + 3_000.0) / 2.0);
+        assert_eq!(needs.memory(&COSTS), Some((60.0 + 20.0) / 2.0));
+        assert_eq!(Needs::new(5, 2, "").memory(&COSTS), None);
         assert_eq!(
             needs.words(),
             "5 atomic, 2 allocations, 1 panic, 3 fresh lines, 2 cold lines, over 2 workers"

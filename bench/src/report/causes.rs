@@ -18,6 +18,12 @@ const fn cause(profile: &'static str, needed: &'static str) -> Option<Cause> {
 /// The cause of one figure of a workload, by its place in [`Workload::figures`].
 pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
     match (workload, figure) {
+        (Workload::SpawnIdle | Workload::SpawnIdleServer, 0) => cause(
+            "pages that nobody has touched: a fault for every 13 to 21 of them, some 2 µs each (see `memory beside it`); huge pages for \
+             their blocks alone took a sixth off the spawning of idle processes, but a million children came a sixth later \
+             with them",
+            "less memory for each, or pages that cost less",
+        ),
         (Workload::SpawnIdle | Workload::SpawnIdleServer, 2) | (Workload::ChildrenMillion, 0 | 1) => cause(
             "cold memory: the instructions do not grow with the number of processes, the cost of reading a line does (see \
              Scaling: `memory`, `call`, `children`)",

@@ -93,22 +93,32 @@ fn distances(results: &Results) -> String {
     let rival = |rival: Option<Rival>| {
         rival.map_or("–".into(), |rival| format!("{:.2}× ({})", rival.times, rival.system.title()))
     };
-    let head = ["workload", "ibeam beside the best library", "beside the BEAM", "needs", "floor", "distance"];
+    let head = [
+        "workload",
+        "ibeam beside the best library",
+        "beside the BEAM",
+        "needs",
+        "floor",
+        "distance",
+        "memory beside it",
+    ];
     let mut table = vec![head.map(String::from).to_vec()];
     let mut reasons = String::new();
     for (workload, place, figure) in rows(results) {
         let Some(standing) = promise::standing(results, workload, place, figure.unit) else { continue };
         let needs = needs::of(workload, place);
-        let floor = needs
-            .zip(promise::costs(results, Some(workload)))
-            .map(|(needs, costs)| format!("{:.1} ns", needs.cost(&costs)));
+        let costs = needs.zip(promise::costs(results, Some(workload)));
+        let ns = |ns: Option<f64>| ns.map_or("–".into(), |ns| format!("{ns:.1} ns"));
+        let floor = ns(costs.map(|(needs, costs)| needs.cost(&costs)));
+        let memory = ns(costs.and_then(|(needs, costs)| needs.memory(&costs)));
         table.push(vec![
             figure.name.into(),
             rival(standing.best_library),
             rival(standing.beam),
             needs.map_or("–".into(), |needs| needs.words()),
-            floor.unwrap_or("–".into()),
+            floor,
             standing.distance.map_or("–".into(), |distance| format!("{distance:.1}×")),
+            memory,
         ]);
         if let Some(needs) = needs {
             let _ = writeln!(reasons, "- {}: {}", figure.name, needs.why);
@@ -116,8 +126,8 @@ fn distances(results: &Results) -> String {
     }
     let mut text = String::from(
         "The floor is what the machine charges, in this run, for the atomic operations, allocations and panics that one \
-         item needs in the best design we know, and for memory where it is touched for the first time or comes from beyond the \
-         caches; the distance is ibeam's time over it.\n\n",
+         item needs in the best design we know; the distance is ibeam's time over it. What memory costs on top, where it is \
+         touched for the first time or comes from beyond the caches, is no part of the floor.\n\n",
     );
     if let Some(costs) = promise::costs(results, None) {
         for (name, cost) in costs.named() {

@@ -347,8 +347,8 @@ impl Worker {
         if threads.kept.load(Relaxed) == 0 {
             return None;
         }
-        let hogs = threads.slots.iter().filter(|slot| slot.tenure.is_kept());
-        hogs.into_iter().find_map(|slot| self.take_from(slot))
+        let mut hogs = threads.slots.iter().filter(|slot| slot.tenure.is_kept());
+        hogs.find_map(|slot| self.take_from(slot))
     }
 
     fn take_from(&self, slot: &Slot) -> Option<Ready> {
