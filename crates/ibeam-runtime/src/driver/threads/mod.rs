@@ -12,8 +12,8 @@
 //!    `queues`), or an injector.
 //! 2. `idle` counts the workers that are awake and those of them that search. Whoever makes work visible wakes a worker only
 //!    if none searches: the searcher that finds work wakes the next one. A queue whose worker gets through it before another one
-//!    is awake counts as work for that worker alone (see `queues`); if its turns become longer, it says so itself after some,
-//!    and the monitor within 2.5 ms. A turn that wakes many says so before (`Many`), and somebody is
+//!    is awake counts as work for that worker alone, and so does one from which others have just taken some in vain (see `queues`); if
+//!    its turns become longer, it says so itself after some, and the monitor within 2.5 ms. A turn that wakes many says so before (`Many`), and somebody is
 //!    woken for every 32 of them and at the end.
 //! 3. A worker that goes to sleep first takes itself out of the count, then looks at all queues once more: work that was made
 //!    visible before it was out of the count is seen by it, later work by who made it.
@@ -91,6 +91,7 @@ pub(crate) struct Threads {
 /// What all see of one worker thread.
 #[repr(align(128))]
 struct Slot {
+    index: usize,
     stealers: OnceLock<Stealers>,
     /// The queues, until the thread has them.
     queues: Mutex<Option<Queues>>,
@@ -200,7 +201,9 @@ impl Threads {
     ) -> std::io::Result<Arc<Shared>> {
         let io = Io::new(config)?;
         let threads = Arc::new(Self {
-            slots: (0..config.workers + config.spare_threads).map(|_| Arc::new(Slot::new())).collect(),
+            slots: (0..config.workers + config.spare_threads)
+                .map(|index| Arc::new(Slot::new(index)))
+                .collect(),
             started: AtomicUsize::new(0),
             handles: Mutex::default(),
             injector: Injector::new(),
@@ -367,8 +370,9 @@ impl Threads {
 }
 
 impl Slot {
-    fn new() -> Self {
+    fn new(index: usize) -> Self {
         Self {
+            index,
             stealers: OnceLock::new(),
             queues: Mutex::new(None),
             lifo: ReadySlot::new(),

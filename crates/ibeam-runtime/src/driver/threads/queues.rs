@@ -6,7 +6,8 @@
 //!
 //! Where turns are short, what can be done elsewhere costs more on its way there and back than here, and is done here before another
 //! worker is awake. So others leave a queue alone that is not [worth their while](Worth). Newborns, of whom each may have many to come, are
-//! worth it unless there is just one.
+//! worth it unless there is just one. However many they are: if who took some had nothing left soon after, it was [in vain](Theft), and the
+//! queue is left alone for a while.
 //!
 //! Nobody is shut out by newborns that have children themselves: every [`QUEUE_EVERY`] turns the queue goes first, and now and then the
 //! newborn [who waits longest](Queues::pop_longest_waiting).
@@ -14,13 +15,14 @@
 use std::cell::Cell;
 use std::iter;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 
 use crate::raw::ready::Ready;
+use crate::time::{Instant, nanos};
 
 /// How many of one turn's newborns go before the queue.
 const NEWBORNS: usize = 256;
@@ -32,6 +34,13 @@ pub(super) const SHORT_TURN: Duration = Duration::from_micros(2);
 /// And behind turns as short as this all that take no longer than [`WORTH_WHILE`] together.
 const TINY_TURN: Duration = Duration::from_nanos(500);
 const WORTH_WHILE: Duration = Duration::from_micros(20);
+/// It takes longer than such a turn to get the lines of a process, five or six, there and back between two cores: with turns as short as
+/// this two workers are no faster than one, if all comes from one of them.
+const TRIP: Duration = Duration::from_nanos(300);
+/// Who takes processes gets so many turns out of each, or has taken them in vain.
+const TURNS_FOR_EACH: u32 = 4;
+/// So long a queue is left alone after that.
+const ALONE: Duration = Duration::from_millis(10);
 
 /// The worker's own side.
 pub(super) struct Queues {
@@ -53,13 +62,44 @@ pub(super) struct Stealers {
     worth: Arc<Worth>,
 }
 
-/// How many have to stand in the queue for others to take some.
-struct Worth(AtomicUsize);
+/// How many have to stand in the queue for others to take some, and why. Whoever changes it at the same time as another is put right by the
+/// worker after some turns, and by the monitor.
+struct Worth {
+    /// [`Worth::NEVER`]: however many there are.
+    least: AtomicUsize,
+    /// How long turns are, in nanoseconds; the most there is: it is not known.
+    pace: AtomicU64,
+    /// How many others have taken since the pace was measured.
+    taken: AtomicUsize,
+    /// [`Instant`] until which others leave all where it is.
+    alone_until: AtomicU64,
+}
+
+/// Processes that a worker has taken from another one whose turns take less than the [`TRIP`].
+///
+/// If they bring work of their own, as one of two that talk to each other, or the root of a tree, they have moved for good, and it was
+/// worth it. But where one process makes or wakes the others, over and over, they come from its worker and go back there, or their memory
+/// does: to end 1,000,000 processes that one had spawned took two workers twice as long as one.
+#[derive(Clone, Copy)]
+pub(super) struct Theft {
+    /// The number of its worker.
+    pub(super) from: usize,
+    count: u32,
+    /// The number of the turn before the first of theirs.
+    turn: u32,
+}
+
+impl Theft {
+    /// Were they in vain, if there is nothing left to do at this turn?
+    pub(super) fn was_in_vain(self, turn: u32) -> bool {
+        turn.wrapping_sub(self.turn) < self.count.saturating_mul(TURNS_FOR_EACH)
+    }
+}
 
 impl Queues {
     pub(super) fn new() -> (Self, Stealers) {
         let (queue, newborns) = (Deque::new_fifo(), Deque::new_lifo());
-        let worth = Arc::new(Worth(AtomicUsize::new(1)));
+        let worth = Arc::new(Worth::unknown());
         let stealers =
             Stealers { queue: queue.stealer(), newborns: newborns.stealer(), worth: Arc::clone(&worth) };
         let queues = Self {
@@ -124,9 +164,14 @@ impl Queues {
         insist(|| self.longest_waiting.steal())
     }
 
-    /// So long have turns been on average; a long time: it is not known.
-    pub(super) fn set_pace(&self, turn: Duration) {
-        self.worth.set(turn);
+    /// So many turns took so long.
+    pub(super) fn set_pace(&self, turns: u32, time: Duration, now: Instant) {
+        self.worth.set_pace(turns, time, now);
+    }
+
+    /// What comes next may be of another kind.
+    pub(super) fn forget_pace(&self) {
+        self.worth.forget();
     }
 
     /// Would others take something?
@@ -135,13 +180,24 @@ impl Queues {
         self.worth.has(self.queue.len(), self.newborns.len())
     }
 
-    /// Takes some from another worker.
-    pub(super) fn steal_from(&self, other: &Stealers) -> Option<Ready> {
+    /// Takes some from the worker with this number, at this turn of ours. If turns are shorter there than the [`TRIP`], it is to be
+    /// seen what has come of it.
+    pub(super) fn steal_from(
+        &self,
+        from: usize,
+        other: &Stealers,
+        turn: u32,
+    ) -> Option<(Ready, Option<Theft>)> {
         if !other.has_for_others() {
             return None;
         }
-        insist(|| other.queue.steal_batch_and_pop(&self.queue))
-            .or_else(|| insist(|| other.newborns.steal_batch_and_pop(&self.queue)))
+        let before = self.queue.len();
+        let ready = insist(|| other.queue.steal_batch_and_pop(&self.queue))
+            .or_else(|| insist(|| other.newborns.steal_batch_and_pop(&self.queue)))?;
+        let count = self.queue.len() - before + 1;
+        other.worth.taken.fetch_add(count, Relaxed);
+        let theft = Theft { from, count: u32::try_from(count).unwrap_or(u32::MAX), turn };
+        Some((ready, other.worth.is_less_than_the_trip().then_some(theft)))
     }
 
     /// Takes some from those of all workers.
@@ -166,7 +222,12 @@ impl Stealers {
 
     /// The worker may not get there itself for a while: until it says otherwise, others take what there is.
     pub(super) fn open(&self) {
-        self.worth.set(Duration::MAX);
+        self.worth.forget();
+    }
+
+    /// Others have taken some in vain.
+    pub(super) fn leave_alone(&self, now: Instant) {
+        self.worth.leave_alone(now);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -175,11 +236,42 @@ impl Stealers {
 }
 
 impl Worth {
-    /// Behind turns that are so long on average.
-    fn set(&self, turn: Duration) {
-        self.0.store(Self::at(turn), Relaxed);
+    const NEVER: usize = usize::MAX;
+
+    fn unknown() -> Self {
+        Self {
+            least: AtomicUsize::new(1),
+            pace: AtomicU64::new(u64::MAX),
+            taken: AtomicUsize::new(0),
+            alone_until: AtomicU64::new(0),
+        }
     }
 
+    fn forget(&self) {
+        self.alone_until.store(0, Relaxed);
+        self.pace.store(u64::MAX, Relaxed);
+        self.least.store(1, Relaxed);
+    }
+
+    fn set_pace(&self, turns: u32, time: Duration, now: Instant) {
+        let is_left_alone = now.as_nanos() < self.alone_until.load(Relaxed);
+        self.least.store(if is_left_alone { Self::NEVER } else { Self::at(time / turns) }, Relaxed);
+        // What others have taken would have been turns here too, but of turns so short most of the time that one worker has to spare
+        // for them goes into their lines: they count half.
+        let taken = self.taken.swap(0, Relaxed) as u64;
+        self.pace.store(nanos(time) / (u64::from(turns) + taken / 2), Relaxed);
+    }
+
+    fn is_less_than_the_trip(&self) -> bool {
+        self.pace.load(Relaxed) < nanos(TRIP)
+    }
+
+    fn leave_alone(&self, now: Instant) {
+        self.alone_until.store((now + ALONE).as_nanos(), Relaxed);
+        self.least.store(Self::NEVER, Relaxed);
+    }
+
+    /// Behind turns that are so long on average.
     fn at(turn: Duration) -> usize {
         if turn < TINY_TURN {
             (WORTH_WHILE.as_nanos() / turn.as_nanos().max(1)) as usize
@@ -192,8 +284,9 @@ impl Worth {
 
     #[inline(always)]
     fn has(&self, queue: usize, newborns: usize) -> bool {
-        let worth = self.0.load(Relaxed);
-        queue >= worth || newborns >= worth.min(2)
+        let least = self.least.load(Relaxed);
+        // A single load decides: this is asked at every wake-up.
+        (queue >= least || newborns >= least.min(2)) && least != Self::NEVER
     }
 }
 
@@ -217,5 +310,59 @@ mod tests {
         assert_eq!([worth(0), worth(100), worth(499)], [20_000, 200, 40]);
         assert_eq!([worth(500), worth(1_999)], [2, 2]);
         assert_eq!([worth(2_000), worth(1_000_000)], [1, 1]);
+    }
+
+    #[test]
+    fn what_soon_leaves_nothing_to_do_was_taken_in_vain() {
+        let in_vain = |count, turns: u32| {
+            let turn = u32::MAX - 2;
+            Theft { from: 0, count, turn }.was_in_vain(turn.wrapping_add(turns))
+        };
+        assert!(in_vain(1, 1) && in_vain(1, 3) && in_vain(32, 127));
+        assert!(!in_vain(1, 4) && !in_vain(32, 128) && !in_vain(32, 1_000_000));
+    }
+
+    /// 64 turns.
+    const WINDOW: u32 = 64;
+
+    #[test]
+    fn it_is_judged_what_comes_of_turns_shorter_than_the_trip() {
+        let worth = Worth::unknown();
+        assert!(!worth.is_less_than_the_trip(), "nobody knows how long they are");
+        let is_less = |turn: u64, taken| {
+            worth.taken.store(taken, Relaxed);
+            worth.set_pace(WINDOW, Duration::from_nanos(turn) * WINDOW, Instant::START);
+            worth.is_less_than_the_trip()
+        };
+        assert!(is_less(299, 0) && !is_less(300, 0));
+        // With as many taken by others, half of which count.
+        assert!(is_less(449, 64) && !is_less(450, 64));
+        assert!(!is_less(300, 0), "what was taken counts once");
+    }
+
+    #[test]
+    fn a_queue_from_which_others_took_in_vain_is_left_alone_for_a_while() {
+        let (worth, tiny) = (Worth::unknown(), Duration::from_nanos(100) * WINDOW);
+        assert!(worth.has(1, 0) && worth.has(0, 1));
+        worth.set_pace(WINDOW, tiny, Instant::START);
+        assert!(worth.has(200, 0) && !worth.has(199, 1) && worth.has(0, 2));
+        worth.leave_alone(Instant::START);
+        assert!(!worth.has(1_000_000, 1_000_000));
+        // One long turn among the tiny ones changes nothing.
+        let last = Instant::START + (ALONE - Duration::from_nanos(1));
+        worth.set_pace(WINDOW, SHORT_TURN * WINDOW, last);
+        assert!(!worth.has(1_000_000, 1_000_000));
+        worth.set_pace(WINDOW, tiny, Instant::START + ALONE);
+        assert!(worth.has(200, 0) && !worth.has(199, 1));
+    }
+
+    #[test]
+    fn the_monitor_opens_a_queue_that_is_left_alone() {
+        let worth = Worth::unknown();
+        worth.leave_alone(Instant::START);
+        worth.forget();
+        assert!(worth.has(1, 0) && worth.has(0, 1));
+        worth.set_pace(WINDOW, SHORT_TURN * WINDOW, Instant::START);
+        assert!(worth.has(1, 0));
     }
 }

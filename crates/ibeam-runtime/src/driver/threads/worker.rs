@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
 use super::io::Wait;
-use super::queues::Queues;
+use super::queues::{Queues, Theft};
 use super::{Slot, Threads};
 use crate::driver::Place;
 use crate::driver::queue::LOW_EVERY;
@@ -64,6 +64,8 @@ pub(super) struct Worker {
     last_io: Cell<Instant>,
     last_longest_waiting: Cell<Instant>,
     random: Cell<u64>,
+    /// The last one of which it is not known yet what comes of it.
+    theft: Cell<Option<Theft>>,
 }
 
 impl Worker {
@@ -93,6 +95,7 @@ impl Worker {
             last_io: Cell::new(Instant::START),
             last_longest_waiting: Cell::new(Instant::START),
             random: Cell::new(index as u64),
+            theft: Cell::new(None),
         }
     }
 
@@ -352,10 +355,22 @@ impl Worker {
     }
 
     fn take_from(&self, slot: &Slot) -> Option<Ready> {
-        let from_queue = slot.stealers.get().and_then(|stealers| self.queues.steal_from(stealers));
+        let from_queue = slot.stealers.get().and_then(|stealers| {
+            let (ready, theft) = self.queues.steal_from(slot.index, stealers, self.ticks.get())?;
+            self.theft.set(theft);
+            Some(ready)
+        });
         let taken = from_queue.or_else(|| slot.lifo.take_from_hog())?;
         self.threads.counters.steals.fetch_add(1, Relaxed);
         Some(taken)
+    }
+
+    /// There is nothing left to do: what has come of what was taken last?
+    fn judge_theft(&self) {
+        let in_vain = self.theft.take().filter(|theft| theft.was_in_vain(self.ticks.get()));
+        if let Some(stealers) = in_vain.and_then(|theft| self.threads.slots[theft.from].stealers.get()) {
+            stealers.leave_alone(self.shared.now());
+        }
     }
 
     fn take_longest_waiting(&self) -> Option<Ready> {
@@ -374,6 +389,7 @@ impl Worker {
 
     fn search(&self) -> Option<Ready> {
         let threads = &*self.threads;
+        self.judge_theft();
         if let Some(ready) = threads.take_special(&threads.low) {
             return Some(ready);
         }
@@ -399,7 +415,7 @@ impl Worker {
     fn look_at_the_clock(&self) {
         let now = self.shared.now();
         let taken = now - self.last_look.replace(now);
-        self.queues.set_pace(taken / LOOK_EVERY);
+        self.queues.set_pace(LOOK_EVERY, taken, now);
         // What was not worth it may be by now.
         self.notify();
         if self.shared.timers.next().is_some_and(|at| at <= now) {
@@ -419,8 +435,7 @@ impl Worker {
     /// Nothing to do: sleeps until there is.
     fn sleep(&self) {
         let threads = &*self.threads;
-        // What comes next may be of another kind.
-        self.queues.set_pace(Duration::MAX);
+        self.queues.forget_pace();
         if threads.idle.sleep(self.index, self.searching.replace(false), || threads.any_work()) {
             threads.notify_slow();
         }
