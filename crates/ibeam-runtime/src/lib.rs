@@ -98,6 +98,6 @@ pub mod __private {
     pub use crate::raw::node::{Meta, NoMeta};
     pub use crate::report::quietly;
     pub use crate::runtime::{extension, hash_seed, key as runtime_key};
-    pub use crate::stable_map::StableMap;
+    pub use crate::stable_map::{Numbered, StableMap};
     pub use crate::timer::alarm::Alarm;
 }

@@ -1,6 +1,5 @@
 //! What few processes have, behind one box that is made when it is first needed.
 
-use std::hash::Hash;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -16,7 +15,7 @@ use crate::process::monitors::{AliasMode, Monitored};
 use crate::process::signal::Signal;
 use crate::raw::call::Orphan;
 use crate::reference::Reference;
-use crate::stable_map::StableMap;
+use crate::stable_map::{Numbered, StableMap};
 
 /// What a supervised process has. No code of the program runs while it is borrowed: values of the program are moved out first.
 ///
@@ -111,7 +110,7 @@ impl<K, V> Default for SmallMap<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Copy, V> SmallMap<K, V> {
+impl<K: Numbered + Copy, V> SmallMap<K, V> {
     fn bytes(&self) -> usize {
         let capacity = match self {
             Self::One(..) => 0,
@@ -247,14 +246,14 @@ mod tests {
     #[test]
     fn a_small_map_stays_right_while_it_grows_and_shrinks() {
         let mut map = SmallMap::default();
-        for key in 0..100 {
+        for key in 0..100_u64 {
             assert_eq!(map.insert(key, key * 2), None);
         }
         assert_eq!(map.insert(7, 0), Some(14));
         assert_eq!((map.iter().count(), map.get(&99), map.get(&100)), (100, Some(&198), None));
         for key in (0..100).rev() {
             assert_eq!(map.remove(&key), Some(if key == 7 { 0 } else { key * 2 }));
-            assert_eq!(map.iter().count(), key);
+            assert_eq!(map.iter().count() as u64, key);
         }
         assert!(matches!(map, SmallMap::Few(_)));
     }
