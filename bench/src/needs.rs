@@ -48,6 +48,8 @@ impl Needs {
 const IDLE_LINES: u32 = 3;
 /// What an idle server is kept in: ibeam's 301 bytes, the least of all systems.
 const SERVER_LINES: u32 = 5;
+const START_SERVER: &str = "a slot is taken (1), the process is queued (1), its word that `init` has returned (1) wakes who waits for it (1), \
+                            who parks (1); its state, on lines that are new, and the place of the word: as for a task that is awaited";
 const SPAWN_IDLE: &str = "a slot is taken (1), the process is queued (1); its state, on lines that are new";
 const STOP_IDLE: &str = "push that wakes (1), take (1), the slot is given back (1), the two counters of the workload (2); the message; \
                          the lines of its state, which the others have driven out of the caches";
@@ -82,7 +84,9 @@ pub(crate) fn of(workload: Workload, figure: usize) -> Option<Needs> {
             "a slot is taken (1) and given back (1), the process is queued (1), the two counters of the workload (2); its state",
         ),
         (Workload::SpawnIdle, 0) => Needs { fresh_lines: IDLE_LINES, ..Needs::new(2, 1, SPAWN_IDLE) },
-        (Workload::SpawnIdleServer, 0) => Needs { fresh_lines: SERVER_LINES, ..Needs::new(2, 1, SPAWN_IDLE) },
+        (Workload::SpawnIdleServer, 0) => {
+            Needs { fresh_lines: SERVER_LINES, ..Needs::new(5, 2, START_SERVER) }
+        }
         (Workload::SpawnIdle, 2) => Needs { cold_lines: IDLE_LINES, ..Needs::new(5, 1, STOP_IDLE) },
         (Workload::SpawnIdleServer, 2) => Needs { cold_lines: SERVER_LINES, ..Needs::new(5, 1, STOP_IDLE) },
         (Workload::Restart, 0) => Needs {
