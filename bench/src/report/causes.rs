@@ -32,9 +32,8 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
         ),
         (Workload::Children, 0 | 1) => cause(
             "7,550 instructions for a start and a stop together, in six turns of three processes and some forty functions of which \
-             none has a tenth; a sixth of the time is the supervisor's tables of links and of children, a fifth of a start the kernel's, \
-             for the first touch of pages (callgrind, perf)",
-            "one table in place of the two",
+             none has a tenth; a quarter of a start is the kernel's, for the first touch of pages (callgrind, perf)",
+            "less memory for each, or pages that cost less",
         ),
         (Workload::Echo1 | Workload::Echo64, 0) => cause(
             "the system calls are those of plain tokio, one for one (strace); the difference is in user space, where a worker \
@@ -43,9 +42,10 @@ pub(super) fn of(workload: Workload, figure: usize) -> Option<Cause> {
         ),
         (Workload::Fairness, 0..=2) => cause(
             "Rust code cannot be interrupted: a process that computes is seen after 5 to 8 ms, when what waits for its worker is \
-             left to others, and then its thread and theirs take turns as the system says; the BEAM's compiled code counts its calls and \
-             gives way after about one",
-            "code that gives way by itself (`process::yield_now`), or a lower `hog_threshold`, at the price of more threads",
+             left to others, and then its thread and theirs take turns as the system says: with a clock tick of 4 ms a worker that wakes \
+             up waits for one, and neither the shortest slice of time for the workers (p99 4.5 ms) nor the lowest priority for the hogs' \
+             threads (4.0) changes that; the BEAM's compiled code counts its calls and gives way after about one",
+            "code that gives way by itself (`process::yield_now`), or a system with a shorter tick",
         ),
         (Workload::Registry, 0) => cause(
             "calls below 1 µs take as long in both; the rest is the index, which grows by 64 buckets in one call, on new pages, and calls \
