@@ -384,6 +384,38 @@ defmodule Bench do
     ]
   end
 
+  def run("table") do
+    {keys, users, lookups} = {size(:table_keys), size(:table_users), size(:table_lookups)}
+    options = [:public, read_concurrency: true, write_concurrency: true]
+    table = :ets.new(:table, [:set | options])
+    for key <- 0..(keys - 1), do: :ets.insert(table, {key, key})
+
+    start = now()
+    by_all(users, fn user -> equal("found", looked_up(table, user, lookups, keys, 0), lookups) end)
+    reading = millions_per_second(start, users * lookups)
+
+    every = size(:table_write_every)
+    start = now()
+    by_all(users, fn user -> equal("done", read_and_written(table, user, lookups, keys, every, 0), lookups) end)
+    mixed = millions_per_second(start, users * lookups)
+
+    inserts = size(:table_inserts)
+    fresh = :ets.new(:fresh, [:set | options])
+    start = now()
+    by_all(users, fn user -> inserted(fresh, user - 1, users * inserts, users) end)
+    inserting = millions_per_second(start, users * inserts)
+    equal("inserted", :ets.info(fresh, :size), users * inserts)
+
+    ordered = :ets.new(:ordered, [:ordered_set | options])
+    for key <- 0..(keys - 1), do: :ets.insert(ordered, {key, key})
+    {ranges, range} = {size(:table_ranges), size(:table_range)}
+    start = now()
+    {sum, expected} = ranges(ordered, 1, ranges, keys - range, range, 0, 0)
+    each = ns_each(start, ranges)
+    equal("sum of all ranges", sum, expected)
+    [reading, mixed, inserting, each]
+  end
+
   defp calls(_server, count, count, _timeout), do: :ok
 
   defp calls(server, i, count, timeout) do
@@ -638,6 +670,70 @@ defmodule Bench do
       :undefined -> found(random, left - 1, count, found)
       _pid -> found(random, left - 1, count, found + 1)
     end
+  end
+
+  # As `at_once`; each is told its number, from 1 on.
+  defp by_all(count, work) do
+    numbers = :atomics.new(1, [])
+    at_once(count, fn -> work.(:atomics.add_get(numbers, 1, 1)) end)
+  end
+
+  # The next number of a sequence without a pattern that a look-up does not disappear behind: what `:rand` does takes as long as one.
+  defp next_random(state), do: rem(state * 48_271, 2_147_483_647)
+
+  defp looked_up(_table, _state, 0, _keys, found), do: found
+
+  defp looked_up(table, state, left, keys, found) do
+    state = next_random(state)
+    key = rem(state, keys)
+
+    case :ets.lookup(table, key) do
+      [{^key, ^key}] -> looked_up(table, state, left - 1, keys, found + 1)
+      _ -> looked_up(table, state, left - 1, keys, found)
+    end
+  end
+
+  defp read_and_written(_table, _state, 0, _keys, _every, done), do: done
+
+  defp read_and_written(table, state, left, keys, every, done) when rem(left, every) == 0 do
+    state = next_random(state)
+    key = rem(state, keys)
+    true = :ets.insert(table, {key, key})
+    read_and_written(table, state, left - 1, keys, every, done + 1)
+  end
+
+  defp read_and_written(table, state, left, keys, every, done) do
+    state = next_random(state)
+    key = rem(state, keys)
+
+    case :ets.lookup(table, key) do
+      [{^key, ^key}] -> read_and_written(table, state, left - 1, keys, every, done + 1)
+      _ -> read_and_written(table, state, left - 1, keys, every, done)
+    end
+  end
+
+  defp inserted(_table, key, count, _step) when key >= count, do: :ok
+
+  defp inserted(table, key, count, step) do
+    true = :ets.insert(table, {key, key})
+    inserted(table, key + step, count, step)
+  end
+
+  defp ranges(_table, _state, 0, _firsts, _range, sum, expected), do: {sum, expected}
+
+  defp ranges(table, state, left, firsts, range, sum, expected) do
+    state = next_random(state)
+    first = rem(state, firsts)
+    # A match specification with bounds would look at the whole table.
+    sum = sum + range(table, first, range, 0)
+    ranges(table, state, left - 1, firsts, range, sum, expected + first * range + sum_below(range))
+  end
+
+  defp range(_table, _key, 0, sum), do: sum
+
+  defp range(table, key, left, sum) do
+    [{_key, value}] = :ets.lookup(table, key)
+    range(table, :ets.next(table, key), left - 1, sum + value)
   end
 
   # Counts one more; is it the last?

@@ -120,7 +120,7 @@ impl System {
         match self {
             System::Tokio => Ok(Box::new(move || tokio::run(workload))),
             #[cfg(feature = "ibeam")]
-            System::Ibeam => Ok(Box::new(move || ibeam::run(workload))),
+            System::Ibeam => ibeam::plan(workload),
             #[cfg(feature = "ractor")]
             System::Ractor => ractor::plan(workload),
             #[cfg(feature = "kameo")]

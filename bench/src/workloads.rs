@@ -60,6 +60,8 @@ pub(crate) enum Workload {
     FanoutInTurn,
     /// 100,000 processes under a key each, two readers with two million random look-ups each, messages to all of a topic of 10,000
     Registry,
+    /// A table of 1,000,000 integer keys: random look-ups, the same with one write in ten, inserts, and ranges of 100 of an ordered one
+    Table,
 }
 
 pub(crate) const WORKERS: usize = 2;
@@ -109,6 +111,15 @@ pub(crate) const REGISTERED: u64 = 100_000;
 pub(crate) const READERS: u64 = 2;
 pub(crate) const LOOKUPS_PER_READER: u64 = 2_000_000;
 pub(crate) const DISPATCHES: u64 = 100;
+pub(crate) const TABLE_KEYS: u64 = 1_000_000;
+/// How many processes read, or write, a table at the same time.
+pub(crate) const TABLE_USERS: u64 = 2;
+pub(crate) const TABLE_LOOKUPS: u64 = 5_000_000;
+/// Each so many-th is a write where both come.
+pub(crate) const TABLE_WRITE_EVERY: u64 = 10;
+pub(crate) const TABLE_INSERTS: u64 = 1_000_000;
+pub(crate) const TABLE_RANGES: u64 = 100_000;
+pub(crate) const TABLE_RANGE: u64 = 100;
 pub(crate) const IDLE_WATCH: Duration = Duration::from_secs(5);
 
 /// The sum of 0, 1, … `n` − 1: what a server holds that was sent each once.
@@ -279,6 +290,16 @@ impl Workload {
                         figure("two readers, look-ups", MillionsPerSecond, Floor::Times(0.9)),
                         figure("unregister", Nanoseconds, Floor::AtMost(400.0)),
                         figure("dispatch to 10,000, deliveries", MillionsPerSecond, Floor::None),
+                    ]
+                }
+            }
+            Workload::Table => {
+                const {
+                    &[
+                        figure("table of 1,000,000 keys, look-ups by two", MillionsPerSecond, Floor::None),
+                        figure("the same, a write in ten", MillionsPerSecond, Floor::None),
+                        figure("table, inserts by two", MillionsPerSecond, Floor::None),
+                        figure("ordered table, a range of 100", Nanoseconds, Floor::None),
                     ]
                 }
             }

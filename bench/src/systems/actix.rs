@@ -48,6 +48,7 @@ pub(super) fn plan(workload: Workload) -> Plan {
         Workload::Fanout => on_arbiter(|other| fanout(other, false)),
         Workload::FanoutInTurn => on_arbiter(|other| fanout(other, true)),
         Workload::Registry => Err("it has names for one actor of a type, and none for many"),
+        Workload::Table => Err("a table is a map beside the actors: see plain tokio"),
     }
 }
 

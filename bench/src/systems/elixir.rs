@@ -114,6 +114,13 @@ fn sizes() -> Vec<String> {
         ("readers", READERS),
         ("lookups_per_reader", LOOKUPS_PER_READER),
         ("dispatches", DISPATCHES),
+        ("table_keys", TABLE_KEYS),
+        ("table_users", TABLE_USERS),
+        ("table_lookups", TABLE_LOOKUPS),
+        ("table_write_every", TABLE_WRITE_EVERY),
+        ("table_inserts", TABLE_INSERTS),
+        ("table_ranges", TABLE_RANGES),
+        ("table_range", TABLE_RANGE),
     ];
     sizes.iter().map(|(name, size)| format!("{name}={size}")).collect()
 }

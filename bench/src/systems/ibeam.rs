@@ -17,14 +17,24 @@ use tracing::{Event, Id, Level, Metadata, Subscriber, span};
 
 use crate::check::{Wrong, equal};
 use crate::probe;
+use crate::systems::Plan;
 use crate::systems::shared::{HELD, Latch, STARTED, STOPPED, echo_back, round_trip, stopped_with};
 use crate::workloads::*;
 
-/// Does the work and returns its figures.
+const NO_TABLES: &str = "it has no tables yet";
+
+/// What ibeam does for a workload.
 ///
 /// # Errors
-/// When a result was wrong.
-pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
+/// Why it does not do it.
+pub(super) fn plan(workload: Workload) -> Plan {
+    match workload {
+        Workload::Table => Err(NO_TABLES),
+        _ => Ok(Box::new(move || run(workload))),
+    }
+}
+
+fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
     let runtime = runtime(WORKERS)?;
     match workload {
         Workload::CallSeq => runtime.block_on(call_seq(Timeout::Infinity)),
@@ -51,6 +61,7 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Fanout => runtime.block_on(fanout(SUBSCRIBERS, BROADCASTS, false)),
         Workload::FanoutInTurn => runtime.block_on(fanout(SUBSCRIBERS, BROADCASTS, true)),
         Workload::Registry => runtime.block_on(registry()),
+        Workload::Table => Err(Wrong::failed("table", NO_TABLES)),
     }
 }
 

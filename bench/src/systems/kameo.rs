@@ -50,6 +50,7 @@ pub(super) fn plan(workload: Workload) -> Plan {
         Workload::Fanout => on_worker(|| fanout(false)),
         Workload::FanoutInTurn => on_worker(|| fanout(true)),
         Workload::Registry => on_worker(registry),
+        Workload::Table => Err("a table is a map beside the actors: see plain tokio"),
     }
 }
 

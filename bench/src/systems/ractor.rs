@@ -51,6 +51,7 @@ pub(super) fn plan(workload: Workload) -> Plan {
         Workload::Registry => {
             Err("an actor gets its name as a part of its spawn: neither has a figure of its own")
         }
+        Workload::Table => Err("a table is a map beside the actors: see plain tokio"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! does. The runtime is `multi_thread` with two workers, the clients run on them and not on the main thread.
 
 pub(super) mod scaling;
+mod table;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub(super) fn run(workload: Workload) -> Result<Vec<f64>, Wrong> {
         Workload::Fanout => on_worker(&runtime, fanout(SUBSCRIBERS, BROADCASTS, false)),
         Workload::FanoutInTurn => on_worker(&runtime, fanout(SUBSCRIBERS, BROADCASTS, true)),
         Workload::Registry => on_worker(&runtime, registry()),
+        Workload::Table => on_worker(&runtime, table::run()),
     }
 }
 
