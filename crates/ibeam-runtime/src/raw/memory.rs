@@ -290,13 +290,14 @@ fn fresh(layout: Layout) -> NonNull<u8> {
     NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// Asks for a large piece and gives it back at once: what follows is cut out of it.
+/// Asks for a large piece, whose pages are to come together, and gives it back at once: what follows is cut out of it.
 fn get_ahead() {
     let Ok(layout) = Layout::from_size_align(AHEAD, ALIGN) else { return };
     // SAFETY: the size is not 0, and what is given back is what came.
     unsafe {
         let memory = alloc(layout);
         if !memory.is_null() {
+            super::populate(memory, AHEAD);
             dealloc(std::hint::black_box(memory), layout);
         }
     }
@@ -341,6 +342,17 @@ mod tests {
     use std::thread;
 
     const CLASS: usize = 1;
+
+    #[test]
+    fn populated_memory_keeps_what_stands_in_it() {
+        for (bytes, from) in [(1 << 17, 0), (1 << 17, 1), (10_000, 4_095), (100, 7)] {
+            let mut memory: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+            let rest = &mut memory[from..];
+            // SAFETY: the vector's own.
+            unsafe { crate::raw::populate(rest.as_mut_ptr(), rest.len()) };
+            assert!(memory.iter().enumerate().all(|(at, &byte)| byte == at as u8), "{bytes} from {from}");
+        }
+    }
 
     fn allocate(pair: &mut Pair, depot: &Depot) -> usize {
         let layout = Layout::from_size_align(SMALLEST + CLASS * STEP, ALIGN).unwrap();

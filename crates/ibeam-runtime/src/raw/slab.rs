@@ -122,6 +122,7 @@ fn new_chunk() -> *mut Pcb {
         if chunk.is_null() {
             handle_alloc_error(layout);
         }
+        super::populate(chunk.cast(), layout.size());
         for at in 0..CHUNK {
             chunk.add(at).write(Pcb::VACANT);
         }
