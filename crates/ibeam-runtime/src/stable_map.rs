@@ -12,6 +12,11 @@
 //! Where an entry is stands in a table of *runs*: of [`RUN`] numbers in sequence each, for what was started in sequence is mostly looked up,
 //! and stopped, in sequence too. One line of memory serves all of a run, and a table that grows moves an eighth as much, without a look
 //! at any entry: with an element for each key, which has to be read again to be moved, that was a tenth of a child's start.
+//!
+//! # Invariants
+//! 1. The place of each entry stands in one run, that of its key's number, and a run has no other places.
+//! 2. A run without a place is not in the table.
+//! 3. Of keys with the same number each has a run of its own. They are few, so that a search stays short.
 
 use std::fmt;
 use std::hash::BuildHasher;
@@ -20,25 +25,29 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::nearby::Nearby;
-use crate::pid::Pid;
+use crate::pid::{INDEX_LIMIT, Pid};
 use crate::reference::Reference;
 
 /// How many numbers in sequence share an element of the table.
 const RUN: usize = 8;
+/// How many processes of one slot, in sequence, have the same number.
+const GENERATIONS: u64 = 16;
 /// No place: there are fewer entries than that.
 const NOWHERE: u32 = u32::MAX;
 
-/// A key that has a number. Different ones may have the same, though not many.
+/// A key that has a number. At most [`GENERATIONS`] have the same: a search may look at all of them.
 pub trait Numbered: Eq {
     /// The number: close to that of what was made before and after it.
     fn number(&self) -> u64;
 }
 
 impl Numbered for Pid {
-    /// Its slot: those of neighbours are close to each other, however often each was used.
+    /// Its slot, and the [`GENERATIONS`] that it is one of: neighbours stay close while slots are used again, some more often than others,
+    /// and yet a process that starts others in one slot over and over, and has not heard of their ends, does not have them all in one
+    /// place.
     #[inline(always)]
     fn number(&self) -> u64 {
-        u64::from(self.index())
+        self.generation() / GENERATIONS * u64::from(INDEX_LIMIT) + u64::from(self.index())
     }
 }
 
@@ -49,9 +58,7 @@ impl Numbered for Reference {
     }
 }
 
-/// Where the entries of some keys are whose numbers, divided by [`RUN`], are the same. Of keys with the same number each has a run of its
-/// own.
-#[derive(Clone)]
+/// Where the entries of some keys are whose numbers, divided by [`RUN`], are the same.
 struct Run {
     number: u64,
     places: [u32; RUN],
@@ -108,6 +115,11 @@ impl<K, V> StableMap<K, V> {
     /// For how many there is room.
     pub fn capacity(&self) -> usize {
         self.entries.capacity()
+    }
+
+    /// Bytes of what it allocates.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<(K, V)>() + self.runs.capacity() * size_of::<Run>()
     }
 
     /// The entries with their places: see [`at`](Self::at).
@@ -278,6 +290,33 @@ mod tests {
             all.sort_unstable();
             prop_assert_eq!(all, Vec::from_iter(model));
         }
+    }
+
+    #[test]
+    fn few_pids_have_the_same_number_and_neighbours_share_a_run() {
+        let pid = |index, generation| Pid::from_parts(index, generation);
+        let mut same = BTreeMap::<u64, u64>::new();
+        for generation in 0..10_000 {
+            for index in [0, 1, 7, 8, (1 << 24) - 1] {
+                *same.entry(pid(index, generation).number()).or_default() += 1;
+            }
+        }
+        assert_eq!(same.values().max(), Some(&GENERATIONS));
+        let run = |index, generation| Run::of(&pid(index, generation)).0;
+        assert!((8..16).all(|index| run(index, u64::from(index)) == run(8, 0)), "used up to 15 times");
+        assert_ne!(run(16, 0), run(8, 0));
+        assert_ne!(run(8, GENERATIONS), run(8, 0));
+    }
+
+    #[test]
+    fn one_slot_over_and_over_needs_as_many_runs_as_there_are_pids() {
+        let mut map = StableMap::default();
+        let pids = (0..1_000).map(|generation| Pid::from_parts(42, generation));
+        pids.clone().for_each(|pid| map.insert_new(pid, pid));
+        assert_eq!(map.runs.len(), 1_000);
+        pids.clone().for_each(|pid| assert_eq!(map.get(&pid), Some(&pid)));
+        pids.for_each(|pid| assert_eq!(map.remove(&pid), Some(pid)));
+        assert_eq!((map.runs.len(), map.len()), (0, 0));
     }
 
     #[test]

@@ -115,10 +115,7 @@ impl<K: Numbered + Copy, V> SmallMap<K, V> {
         let capacity = match self {
             Self::One(..) => 0,
             Self::Few(list) => list.capacity(),
-            Self::Many(map) => {
-                let places = map.capacity() * size_of::<u64>();
-                return map.capacity() * size_of::<(K, V)>() + places;
-            }
+            Self::Many(map) => return map.bytes(),
         };
         capacity * size_of::<(K, V)>()
     }

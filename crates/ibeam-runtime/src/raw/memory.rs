@@ -293,7 +293,7 @@ fn fresh(layout: Layout) -> NonNull<u8> {
 /// Asks for a large piece, whose pages are to come together, and gives it back at once: what follows is cut out of it.
 fn get_ahead() {
     let Ok(layout) = Layout::from_size_align(AHEAD, ALIGN) else { return };
-    // SAFETY: the size is not 0, and what is given back is what came.
+    // SAFETY: the size is not 0, what is given back is what came, and until then it is ours.
     unsafe {
         let memory = alloc(layout);
         if !memory.is_null() {

@@ -52,7 +52,7 @@ fn prefetch<T>(address: *const T) {
 /// there stays. Where the system cannot do it, they come as they are touched.
 ///
 /// # Safety
-/// The memory is the caller's.
+/// `bytes` from `memory` on are one allocation of the caller's.
 unsafe fn populate(memory: *mut u8, bytes: usize) {
     #[cfg(target_os = "linux")]
     {
@@ -61,7 +61,8 @@ unsafe fn populate(memory: *mut u8, bytes: usize) {
         let first = memory.align_offset(page);
         let whole = bytes.saturating_sub(first) / page * page;
         if whole > 0 {
-            // SAFETY: whole pages of the caller's memory, of which nothing changes but that they are there.
+            // SAFETY: `first + whole <= bytes`, so these are whole pages within the caller's allocation. Nothing that stands in them
+            // changes: those that are there stay, the others would come at the first touch, as zeros.
             let _ = unsafe { madvise(memory.add(first).cast(), whole, Advice::LinuxPopulateWrite) };
         }
     }

@@ -116,7 +116,7 @@ fn refill(mine: &mut Vec<u32>) {
 
 fn new_chunk() -> *mut Pcb {
     let layout = Layout::array::<Pcb>(CHUNK).expect("128 KiB");
-    // SAFETY: the layout is not empty; each of the `CHUNK` blocks is written before anyone sees the chunk.
+    // SAFETY: the layout is not empty; the chunk is ours, and each of its `CHUNK` blocks is written before anyone sees it.
     unsafe {
         let chunk = alloc(layout).cast::<Pcb>();
         if chunk.is_null() {

@@ -91,6 +91,7 @@ pub(crate) struct Threads {
 /// What all see of one worker thread.
 #[repr(align(128))]
 struct Slot {
+    /// Where it stands among the slots.
     index: usize,
     stealers: OnceLock<Stealers>,
     /// The queues, until the thread has them.
