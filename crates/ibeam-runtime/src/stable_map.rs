@@ -35,14 +35,14 @@ const GENERATIONS: u64 = 16;
 /// No place: there are fewer entries than that.
 const NOWHERE: u32 = u32::MAX;
 
-/// A key that has a number. At most [`GENERATIONS`] have the same: a search may look at all of them.
+/// A key that has a number. At most sixteen have the same: a search may look at all of them.
 pub trait Numbered: Eq {
     /// The number: close to that of what was made before and after it.
     fn number(&self) -> u64;
 }
 
 impl Numbered for Pid {
-    /// Its slot, and the [`GENERATIONS`] that it is one of: neighbours stay close while slots are used again, some more often than others,
+    /// Its slot, and which sixteen generations it is one of: neighbours stay close while slots are used again, some more often than others,
     /// and yet a process that starts others in one slot over and over, and has not heard of their ends, does not have them all in one
     /// place.
     #[inline(always)]
